@@ -1,0 +1,86 @@
+"""Checks of single values: each returns the value as an edit keeps it, or raises a RecipeError.
+
+`where` is the path of the value inside the recipe and starts the message.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from locstyle.errors import RecipeError
+from locstyle.recipe import Plain
+
+
+def refusal(where: str, value: object, accepted: str) -> RecipeError:
+    return RecipeError(f"{where}: got {value!r}; give {accepted}")
+
+
+def text(value: object, where: str, *, empty: bool = True) -> str:
+    if not isinstance(value, str) or not (value or empty):
+        raise refusal(where, value, "a text")
+    return value
+
+
+def text_or_none(value: object, where: str) -> str | None:
+    return None if value is None else text(value, where)
+
+
+def number(value: object, where: str, low: float, high: float = math.inf) -> float:
+    accepted = f"a number in [{low:g}, {high:g}]" if high < math.inf else f"a number ≥ {low:g}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise refusal(where, value, accepted)
+    if not (math.isfinite(value) and low <= value <= high):
+        raise refusal(where, value, accepted)
+    return float(value)
+
+
+def whole(value: object, where: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise refusal(where, value, f"a whole number in [{low}, {high}]")
+    return value
+
+
+def mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise refusal(where, value, "a mapping of keys to values")
+    return value
+
+
+def sequence(value: object, where: str) -> Sequence[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise refusal(where, value, "a list")
+    return value
+
+
+def plain_mapping(value: object, where: str) -> dict[str, Plain]:
+    """A mapping as plain data: texts, numbers, truths, null, lists and mappings of these."""
+    return {key: plain(inner, f"{where}.{key}") for key, inner in mapping(value, where).items()}
+
+
+def numbers(value: object, where: str, count: int, accepted: str) -> None:
+    parts = sequence(value, where)
+    if len(parts) != count:
+        raise refusal(where, value, accepted)
+    for i, part in enumerate(parts):
+        number(part, f"{where}[{i}]", -math.inf)
+
+
+def plain(value: object, where: str) -> Plain:
+    """`value` as YAML and JSON can hold it: tuples become lists, paths texts."""
+    if isinstance(value, Mapping):
+        return plain_mapping(value, where)
+    if isinstance(value, (list, tuple)):
+        return [plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise RecipeError(
+        f"{where}: a {type(value).__name__} in memory cannot stand in a recipe; "
+        "save it to a file and name the file"
+    )

@@ -1,0 +1,274 @@
+"""The request as data: checks, paths into the recipe, the way through YAML and JSON and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from locstyle.edit import Edit, Fusing, Region
+from locstyle.errors import RecipeError
+from locstyle.recipe import from_json, from_yaml, to_json, to_yaml
+
+MINIMAL = {"locstyle": 1, "image": "a.png", "regions": [{"mask": "all", "style": "neon"}]}
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+names = texts.filter(bool)
+shares = st.floats(0, 1)
+softness = st.floats(0, 1e6)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
+options = st.dictionaries(texts, scalars | st.lists(scalars, max_size=3), max_size=3)
+points = st.lists(st.lists(st.integers(0, 99), min_size=2, max_size=2), max_size=2)
+segmenting = st.fixed_dictionaries(
+    {"segmenter": names}, optional={"points": points, "text": texts, "options": options}
+)
+regions = st.builds(
+    Region,
+    mask=names | segmenting,
+    style=names,
+    strength=st.floats(0, 2),
+    prompt=st.none() | texts,
+    negative=st.none() | texts,
+    window=st.tuples(shares, shares).map(sorted).filter(lambda w: w[0] < w[1]),
+    feather=st.none() | softness,
+    paste_feather=st.none() | softness,
+)
+edits = st.builds(
+    Edit,
+    image=names | names.map(Path),
+    regions=st.lists(regions, min_size=1, max_size=3),
+    backbone=names,
+    fusion=names | st.builds(Fusing, name=names, preset=st.none() | texts, options=options),
+    prompt=texts,
+    negative=texts,
+    steps=st.integers(1, 1000),
+    seed=st.integers(0, 2**63 - 1),
+    size=st.none() | st.integers(8, 4096) | st.tuples(st.integers(8, 99), st.integers(8, 99)),
+    feather=softness,
+    paste_feather=softness,
+    digests=st.dictionaries(texts, texts, max_size=2),
+)
+
+
+@settings(deadline=None)  # other programs share the machine
+@given(edits)
+def test_an_edit_survives_plain_data_yaml_and_json(edit):
+    data = edit.to_dict()
+    assert Edit.from_dict(data) == edit
+    assert from_yaml(to_yaml(data), "here") == data
+    assert from_json(to_json(data), "here") == data
+    assert Edit.from_dict(data).to_dict() == data
+
+
+def test_a_full_recipe_is_the_identity():
+    data = {
+        "locstyle": 1,
+        "image": "photo.jpg",
+        "regions": [
+            {
+                "mask": {"segmenter": "fastsam", "points": [[212, 160]]},
+                "style": "ukiyo-e.safetensors",
+                "strength": 0.9,
+                "prompt": "",
+                "negative": "blur",
+                "window": [0.1, 0.8],
+                "feather": 6.0,
+                "paste_feather": 0.0,
+            }
+        ],
+        "backbone": "mini",
+        "fusion": {"name": "singlepass", "preset": "sharp", "options": {"guidance": 6.0}},
+        "prompt": "a street",
+        "negative": "people",
+        "steps": 20,
+        "seed": 7,
+        "size": [512, 768],
+        "feather": 3.0,
+        "paste_feather": 1.0,
+        "digests": {"image": "0f"},
+    }
+    assert Edit.from_dict(data).to_dict() == data
+    assert set(data) - {"locstyle"} == {f.name for f in fields(Edit)}
+    assert set(data["regions"][0]) == {f.name for f in fields(Region)}
+
+
+def test_what_is_not_said_has_the_documented_defaults():
+    edit = Edit.from_dict(MINIMAL)
+    assert edit == Edit("a.png", (Region("all", "neon"),))
+    assert (edit.backbone, edit.fusion.name, edit.steps, edit.seed) == ("mini", "diffstyler", 50, 0)
+    assert (edit.feather, edit.paste_feather, edit.size) == (2.0, 2.0, None)
+
+
+def changed(path: str, value: object) -> dict[str, object]:
+    """MINIMAL with one value set; "regions.0.x" reaches into lists and mappings."""
+    data = json.loads(json.dumps(MINIMAL))
+    *way, last = path.split(".")
+    place = data
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    place[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("locstyle", 2, "locstyle: got 2; give the recipe version, `locstyle: 1`"),
+        ("locstyle", True, "locstyle: got True"),
+        ("stpes", 5, "stpes: no such key; did you mean 'steps'?"),
+        ("regions", [], "regions: zero regions"),
+        ("regions", {}, "regions: got {}; give a list"),
+        ("regions", [3], "regions[0]: got 3; give a mapping"),
+        ("regions.0.strenght", 1, "regions[0].strenght: no such key; did you mean 'strength'?"),
+        ("regions.0.strength", 3, "regions[0].strength: got 3; give a number in [0, 2]"),
+        ("regions.0.strength", True, "regions[0].strength: got True"),
+        ("regions.0.strength", "1", "regions[0].strength: got '1'"),
+        ("regions.0.strength", float("nan"), "regions[0].strength: got nan"),
+        ("regions.0.style", "", "regions[0].style: got ''; give a file or a known name"),
+        ("regions.0.style", None, "regions[0].style: is missing; give a style, or a prompt"),
+        ("regions.0.mask", 5, "regions[0].mask: got 5"),
+        ("regions.0.mask", {"points": []}, "regions[0].mask.segmenter: got None; give a text"),
+        ("regions.0.mask", {"file": "a"}, "regions[0].mask.file: no such key"),
+        (
+            "regions.0.mask",
+            {"segmenter": "s", "points": [[1]]},
+            "regions[0].mask.points[0]: got [1]; give [x, y] in photo pixels",
+        ),
+        ("regions.0.mask", {"segmenter": "s", "box": [0, 0, 1]}, "regions[0].mask.box: got"),
+        ("regions.0.window", [0.5, 0.5], "regions[0].window: got [0.5, 0.5]"),
+        ("regions.0.window", [0, 1.5], "regions[0].window[1]: got 1.5"),
+        ("regions.0.window", 0.5, "regions[0].window: got 0.5; give a list"),
+        ("regions.0.feather", -1, "regions[0].feather: got -1; give a number ≥ 0"),
+        ("regions.0.prompt", 4, "regions[0].prompt: got 4; give a text"),
+        ("image", "", "image: got ''; give a picture file"),
+        ("image", ["a"], "image: got ['a']"),
+        ("steps", 0, "steps: got 0; give a whole number in [1, 1000]"),
+        ("steps", 1001, "steps: got 1001"),
+        ("steps", 5.0, "steps: got 5.0"),
+        ("seed", -1, "seed: got -1"),
+        ("seed", 2**63, "seed: got 9223372036854775808"),
+        ("size", [64], "size: got [64]"),
+        ("size", "big", "size: got 'big'"),
+        ("size", [64, 1], "size[1]: got 1"),
+        ("feather", float("inf"), "feather: got inf"),
+        ("fusion", 3, "fusion: got 3; give a name"),
+        ("fusion", {"name": ""}, "fusion.name: got ''"),
+        ("fusion", {"nam": "a"}, "fusion.nam: no such key; did you mean 'name'?"),
+        ("fusion", {"options": {"a": {1: 2}}}, "fusion.options.a: got {1: 2}"),
+        ("digests", {"image": 5}, "digests.image: got 5"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_path(path, value, message):
+    with pytest.raises(RecipeError) as caught:
+        Edit.from_dict(changed(path, value))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("key", ["image", "regions"])
+def test_missing_keys_are_named(key):
+    with pytest.raises(RecipeError, match=f"{key}: is missing"):
+        Edit.from_dict({k: v for k, v in MINIMAL.items() if k != key})
+    with pytest.raises(RecipeError, match=r"regions\[0\].mask: is missing"):
+        Edit.from_dict(changed("regions", [{"style": "neon"}]))
+    with pytest.raises(RecipeError, match="recipe: got 'text'"):
+        Edit.from_dict("text")
+
+
+def test_a_region_may_have_a_prompt_and_no_style():
+    assert Region("all", prompt="a red door").style is None
+
+
+def test_pictures_in_memory_are_taken_but_not_written():
+    photo, mask = Image.new("RGB", (8, 8)), np.ones((8, 8))
+    with pytest.raises(RecipeError, match=r"image: a Image in memory .* save it to a file"):
+        Edit(photo, [Region(mask, "neon")]).to_dict()
+    with pytest.raises(RecipeError, match=r"regions\[0\].mask: a ndarray in memory"):
+        Edit("a.png", [Region(mask, "neon")]).to_dict()
+
+
+def test_python_may_write_names_and_lists():
+    edit = Edit(
+        Path("a.png"), [Region("all", Path("b.safetensors"), window=[0, 0.5])], fusion="singlepass"
+    )
+    assert edit.image == "a.png" and edit.regions[0].style == "b.safetensors"
+    assert edit.fusion == Fusing("singlepass") and edit.regions[0].window == (0.0, 0.5)
+
+
+def test_paths_are_relative_to_the_recipe_and_names_stay_names(tmp_path):
+    recipe = tmp_path / "edit.yaml"
+    elsewhere = str(tmp_path.parent / "c.png")
+    data = changed("regions", [
+        {"mask": "sky.png", "style": "neon"},
+        {"mask": "file:sky.png", "style": "../loras/x.safetensors"},
+        {"mask": "box:0,0,4,4", "style": "./own"},
+        {"mask": "all", "style": "own.safetensors"},
+        {"mask": elsewhere, "style": "neon"},
+        {"mask": {"segmenter": "s", "text": "sky"}, "style": "neon"},
+    ])  # fmt: skip
+    recipe.write_text(to_yaml(data))
+    edit = Edit.open(recipe)
+    assert edit.image == str(tmp_path / "a.png") and edit.backbone == "mini"
+    assert [r.mask for r in edit.regions] == [
+        str(tmp_path / "sky.png"),
+        f"file:{tmp_path / 'sky.png'}",
+        "box:0,0,4,4",
+        "all",
+        elsewhere,
+        {"segmenter": "s", "text": "sky"},
+    ]
+    assert [r.style for r in edit.regions] == [
+        "neon",
+        str(tmp_path / "../loras/x.safetensors"),
+        str(tmp_path / "own"),
+        str(tmp_path / "own.safetensors"),
+        "neon",
+        "neon",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "image: [", "not valid YAML (line 1"),
+        ("a.yaml", "image: a\nimage: b", "key 'image' stands twice"),
+        ("a.yaml", "1: a", "key 1 is no text"),
+        ("a.yaml", "a: !!python/name:os.system", "not valid YAML"),
+        ("a.json", "{", "not valid JSON"),
+        ("a.json", '{"a": 1, "a": 2}', "key 'a' stands twice"),
+        ("a.yaml", "", "recipe: got None"),
+        ("missing.yaml", None, "missing.yaml: cannot be read as a recipe"),
+    ],
+)
+def test_unreadable_recipes_say_where(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        Edit.open(tmp_path / name)
+    assert message in str(caught.value)
+
+
+def test_yaml_is_read_without_its_traps():
+    text = "a: 1e-4\nb: on\nc: no\nd: 010\ne: 10:20\nf: 2024-01-01\ng: 5.\nh: -.5\ni: ~\n"
+    assert from_yaml(text, "here") == {
+        "a": 1e-4,
+        "b": "on",
+        "c": "no",
+        "d": 10,
+        "e": "10:20",
+        "f": "2024-01-01",
+        "g": 5.0,
+        "h": -0.5,
+        "i": None,
+    }
