@@ -1,0 +1,150 @@
+"""Reading style files: safetensors only, memory-mapped, checked before anything is believed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from locstyle.errors import StyleError
+from locstyle.style import FORMAT, STRUCTURE, Coverage, Delta, Style
+from locstyle.style_fit import FLOATS, Match
+from locstyle.style_foreign import read_foreign
+
+if TYPE_CHECKING:
+    from locstyle.engine.sites import Sites
+
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
+_ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+_OWN_KEY = re.compile(r"^deltas\.(.+)\.(down|up|scale)$")
+
+
+def read_style_file(path: Path, sites: Sites | None, family: str | None) -> tuple[Style, Coverage]:
+    """See `locstyle.style.read_style`."""
+    file = _file_of(path)
+    header, tensors = _load(file)
+    if "locstyle.format" in header:
+        return _own(Match(file, header.get("family", ""), family), header, tensors, sites)
+    if sites is None:
+        raise StyleError(
+            f"{file}: a LoRA from another tool; its layers are only known beside a backbone, "
+            "give its sites"
+        )
+    return read_foreign(file, header, tensors, sites, family)
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The text header of a style file; reads no tensor.
+
+    Raises:
+        StyleError: not a readable safetensors file.
+    """
+    file = _file_of(path)
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            return dict(opened.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _file_of(path: Path) -> Path:
+    """The safetensors file meant by a path or an adapter folder; pickles are refused unread."""
+    if path.is_dir():
+        for name in _ADAPTER_FILES:
+            if (path / name).is_file():
+                return path / name
+        pickled = sorted(p.name for p in path.iterdir() if p.suffix.lower() in PICKLES)
+        if pickled:
+            return _file_of(path / pickled[0])
+        raise StyleError(f"{path}: no {' or '.join(_ADAPTER_FILES)} in this folder")
+    if path.suffix.lower() in PICKLES:
+        raise StyleError(
+            f"{path}: {path.suffix} files are Python pickles, and opening one can run code hidden "
+            "in it; convert it to .safetensors where you trust it"
+        )
+    if path.suffix.lower() != ".safetensors":
+        got = repr(path.suffix) if path.suffix else "a file without suffix"
+        raise StyleError(f"{path}: a style is a .safetensors file, not {got}")
+    if not path.is_file():
+        raise StyleError(f"{path}: no such file")
+    return path
+
+
+def _load(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and memory-mapped tensors, every float among them finite."""
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            header = dict(opened.metadata() or {})
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    for key, tensor in tensors.items():
+        if tensor.dtype in FLOATS and not torch.isfinite(tensor).all():
+            raise StyleError(
+                f"{file}: {key!r} holds numbers that are not finite; its training diverged or the "
+                "file is damaged"
+            )
+    return header, tensors
+
+
+def _unreadable(file: Path, error: Exception) -> StyleError:
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(2)
+    except OSError:
+        start = b""
+    if start == b"PK" or start[:1] == b"\x80":
+        return StyleError(
+            f"{file}: a pickle under the name of a safetensors file; opening one can run code "
+            "hidden in it"
+        )
+    return StyleError(f"{file}: not a readable safetensors file ({error}); fetch or train it again")
+
+
+def _own(
+    match: Match, header: Mapping[str, str], tensors: Mapping[str, Tensor], sites: Sites | None
+) -> tuple[Style, Coverage]:
+    """A file in our own format; the backbone's own checks apply only where one is given."""
+    if header["locstyle.format"] != FORMAT:
+        raise StyleError(
+            f"{match.file}: style format {header['locstyle.format']!r}; this locstyle reads "
+            f"{FORMAT!r}, a newer one may read it"
+        )
+    if match.family is not None and match.made_for != match.family:
+        raise StyleError(f"{match.file}: {match}; train the style again for this backbone")
+    parts, coverage = _own_parts(tensors, sites)
+    deltas = {}
+    for name, part in parts.items():
+        down, up = match.pair(name, part)
+        if sites is not None:
+            down, up = match.fit(sites[name], down, up)
+        scale = float(part["scale"]) if "scale" in part else math.nan
+        if not math.isfinite(scale):
+            raise StyleError(f"{match.file}: {name!r} has no finite scale; the file is incomplete")
+        deltas[name] = Delta(down, up, scale)
+    match.require_some(deltas, coverage)
+    meta = {key: value for key, value in header.items() if key not in STRUCTURE}
+    return Style(header.get("name", match.file.stem), match.made_for, deltas, meta), coverage
+
+
+def _own_parts(
+    tensors: Mapping[str, Tensor], sites: Sites | None
+) -> tuple[dict[str, dict[str, Tensor]], Coverage]:
+    parts: dict[str, dict[str, Tensor]] = {}
+    applied, unmatched, unsupported = [], [], []
+    for key, tensor in tensors.items():
+        found = _OWN_KEY.match(key)
+        if found is None:
+            unsupported.append(key)
+        elif sites is not None and (found[1] not in sites or not sites[found[1]].shape):
+            unmatched.append(key)
+        else:
+            parts.setdefault(found[1], {})[found[2]] = tensor
+            applied.append(key)
+    return parts, Coverage(tuple(applied), tuple(unmatched), tuple(unsupported))

@@ -1,0 +1,69 @@
+"""Whether an update found in a style file fits the layer it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from locstyle.errors import StyleError
+from locstyle.style import Coverage, Delta
+
+if TYPE_CHECKING:
+    from locstyle.engine.sites import Site
+
+FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
+
+
+@dataclass(frozen=True)
+class Match:
+    """A style file beside a backbone, for error messages: what it was made for, what it meets."""
+
+    file: Path
+    made_for: str
+    family: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"made for family {self.made_for or 'unknown'!r}, "
+            f"this backbone is {self.family or 'unknown'!r}"
+        )
+
+    def pair(self, where: str, part: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The two factors of one update, both there and both floats."""
+        for side in ("down", "up"):
+            if side not in part:
+                raise StyleError(
+                    f"{self.file}: {where!r} has no {side!r} factor; the file is incomplete"
+                )
+            if part[side].dtype not in FLOATS:
+                raise StyleError(
+                    f"{self.file}: {where!r} is {part[side].dtype}; accepted are float16 to float64"
+                )
+        return part["down"], part["up"]
+
+    def fit(self, site: Site, down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+        """The factors in the layout of the site's weight: a 1×1 convolution is a linear layer."""
+        out, *inner = site.shape
+        if len(inner) == 3 and inner[1:] == [1, 1] and down.ndim == up.ndim == 2:
+            down, up = down[..., None, None], up[..., None, None]
+        elif len(inner) == 1 and down.shape[2:] == up.shape[2:] == (1, 1):
+            down, up = down.flatten(1), up.flatten(1)
+        rank = down.shape[0] if down.ndim else 0
+        wanted = (out, rank, *([1] * (len(inner) - 1)))
+        if rank < 1 or list(down.shape[1:]) != inner or tuple(up.shape) != wanted:
+            raise StyleError(
+                f"{self.file}: {site.name} has a weight of shape {site.shape}, the file's factors "
+                f"are {tuple(down.shape)} and {tuple(up.shape)}; {self}"
+            )
+        return down, up
+
+    def require_some(self, deltas: Mapping[str, Delta], coverage: Coverage) -> None:
+        """Refuses a file of which no key acts."""
+        if not deltas:
+            table = coverage.describe() or "it holds no tensors"
+            raise StyleError(f"{self.file}: nothing in it applies ({self}):\n{table}")

@@ -1,0 +1,161 @@
+"""The key layouts of LoRA files from elsewhere: which site a key speaks of, and what it holds.
+
+Keys are read by name, never by order:
+
+    PEFT       base_model.model.<site>.lora_A.weight             scale = lora_alpha / r
+    diffusers  unet.<site>.lora_A.weight, <site>.lora.up.weight  scale = alpha / rank, else 1
+    diffusers  <attention>.processor.to_q_lora.down.weight       the same, before version 0.21
+    kohya      lora_unet_<site with _>.lora_down.weight, .alpha  scale = alpha / rank
+
+Sites may also carry the numbers of the original latent-diffusion code (`input_blocks.1.1`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+PartName = Literal["down", "up", "alpha", "other"]
+
+
+class Part(NamedTuple):
+    """What one key says: the module as the file spells it, and which part of its update this is."""
+
+    module: str
+    name: PartName
+
+
+_TEXT = re.compile(
+    r"^(lora_te\d?_|lycoris_te|(base_model\.model\.)?(text_encoder|text_model|te\d?\.|conditioner\.|cond_stage))"
+)
+_WRAPPERS = ("base_model.model.", "unet.", "model.diffusion_model.", "diffusion_model.")
+_FLAT = ("lora_unet_", "lycoris_unet_", "lycoris_", "unet_")
+_OLD = re.compile(
+    r"^(.+)\.processor\.to_(q|k|v|out)_lora\.(down|up|alpha|network_alpha)(?:\.weight)?$"
+)
+_NEW = re.compile(
+    r"^(.+?)\.(?:lora_(A|B|down|up)(?:\.[^.]+)?|lora(?:_linear_layer)?\.(down|up))\.weight$"
+)
+_ALPHA = re.compile(r"^(.+?)(?:\.lora(?:_linear_layer)?)?\.(?:network_)?alpha$")
+_PARTS: dict[str, PartName] = {
+    "A": "down", "down": "down", "B": "up", "up": "up", "alpha": "alpha", "network_alpha": "alpha",
+}  # fmt: skip
+
+_FORMS = (
+    (
+        re.compile(r"\.(dora_scale|lora_magnitude_vector.*)$"),
+        "DoRA (a magnitude beside the update)",
+    ),
+    (re.compile(r"\.hada_\w+$"), "LoHa (Hadamard product of two updates)"),
+    (re.compile(r"\.lokr_\w+$"), "LoKr (Kronecker product)"),
+    (re.compile(r"\.lora_mid(\.weight)?$"), "LoCon in Tucker form (lora_mid)"),
+    (re.compile(r"\.oft_\w+(\..*)?$"), "OFT (orthogonal rotation)"),
+    (re.compile(r"\.(diff|diff_b|w_norm|b_norm)$"), "full weight difference"),
+    (re.compile(r"\.lora_embedding_[AB](\..*)?$"), "embedding LoRA"),
+    (re.compile(r"\.(lora_[AB]|lora_up|lora_down)(\.[^.]+)?\.bias$"), "bias of a LoRA layer"),
+    (re.compile(r"\.(scalar|on_input|lora_scale)$"), "extra factor beside the update"),
+)
+
+
+def is_text_key(key: str) -> bool:
+    """Whether the key belongs to a text encoder, which styles leave alone."""
+    return _TEXT.match(key) is not None
+
+
+def part_of(key: str) -> Part:
+    """The module and the part a key speaks of; `other` for every form we cannot apply."""
+    if match := _OLD.match(key):
+        inner = "to_out.0" if match[2] == "out" else f"to_{match[2]}"
+        return Part(_bare(f"{match[1]}.{inner}"), _PARTS[match[3]])
+    for pattern, _ in _FORMS:
+        if match := pattern.search(key):
+            return Part(_bare(key[: match.start()]), "other")
+    if match := _NEW.match(key):
+        return Part(_bare(match[1]), _PARTS[match[2] or match[3]])
+    if match := _ALPHA.match(key):
+        return Part(_bare(match[1]), "alpha")
+    return Part(_bare(key), "other")
+
+
+def reason(key: str) -> str:
+    """Why a key cannot be applied, in a few words."""
+    if is_text_key(key):
+        return "text encoder (a style acts on the UNet only)"
+    for pattern, form in _FORMS:
+        if pattern.search(key):
+            return form
+    return "part of a layer whose other keys are in an unsupported form"
+
+
+def spellings(names: Iterable[str]) -> dict[str, str]:
+    """Every way a file may spell each site name → the site name."""
+    table: dict[str, str] = {}
+    for name in names:
+        known = [name, *_ldm_names(name)]
+        if name.endswith(".to_out.0"):
+            known.append(name.removesuffix(".0"))
+        for spelling in known:
+            table[spelling] = table[spelling.replace(".", "_")] = name
+    return table
+
+
+def _bare(module: str) -> str:
+    """The module without the prefixes libraries put before it."""
+    for prefix in _WRAPPERS:
+        module = module.removeprefix(prefix)
+    for prefix in _FLAT:
+        if module.startswith(prefix):
+            return module.removeprefix(prefix)
+    return module
+
+
+_LDM_FIXED = {
+    "conv_in": "input_blocks.0.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+}
+_LDM_RESNET = {
+    "conv1": "in_layers.2",
+    "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1",
+    "conv_shortcut": "skip_connection",
+}
+_BLOCK = re.compile(r"^(down_blocks|up_blocks)\.(\d+)\.(resnets|attentions)\.(\d+)\.(.+)$")
+_MIDDLE = re.compile(r"^mid_block\.(resnets|attentions)\.(\d+)\.(.+)$")
+_SAMPLER = re.compile(r"^(down_blocks|up_blocks)\.(\d+)\.(?:down|up)samplers\.0\.conv$")
+
+
+def _ldm_names(name: str) -> list[str]:
+    """The site's name in CompVis/latent-diffusion ldm/modules/diffusionmodules/openaimodel.py.
+
+    Holds for two resnets per down block and three per up block, as all Stable Diffusion 1.x and 2.x
+    have.
+    """
+    if name in _LDM_FIXED:
+        return [_LDM_FIXED[name]]
+    if match := _BLOCK.match(name):
+        down, block, part, layer = match[1] == "down_blocks", int(match[2]), match[3], int(match[4])
+        stem = (
+            f"input_blocks.{3 * block + layer + 1}"
+            if down
+            else f"output_blocks.{3 * block + layer}"
+        )
+        return [_inside(stem, part, match[5])]
+    if match := _MIDDLE.match(name):
+        index = 1 if match[1] == "attentions" else 2 * int(match[2])
+        return [f"middle_block.{index}.{_LDM_RESNET.get(match[3], match[3])}"]
+    if match := _SAMPLER.match(name):
+        block = int(match[2])
+        if match[1] == "down_blocks":
+            return [f"input_blocks.{3 * block + 3}.0.op"]
+        # After an attention the upsampler is entry 2, without one entry 1.
+        return [f"output_blocks.{3 * block + 2}.{entry}.conv" for entry in (1, 2)]
+    return []
+
+
+def _inside(stem: str, part: str, rest: str) -> str:
+    if part == "attentions":
+        return f"{stem}.1.{rest}"
+    return f"{stem}.0.{_LDM_RESNET.get(rest, rest)}"
