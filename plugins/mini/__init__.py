@@ -1,0 +1,32 @@
+"""The embedded backbone `mini`: a small Stable Diffusion 1.x trained on a procedural world."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any  # loaders are typed by the hook that takes them
+
+import locstyle as ls
+
+if TYPE_CHECKING:
+    import click
+    import torch
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def load(name: str, device: str, dtype: "torch.dtype | None") -> "ls.Backbone":
+    """The backbone in this package's weights; `name` is always "mini"."""
+    return ls.load_backbone(WEIGHTS, device=device, dtype=dtype, family="mini")
+
+
+@ls.hookimpl
+def register_backbones(register: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Offer the backbone `mini`."""
+    register("mini", load)
+
+
+@ls.hookimpl
+def register_commands(cli: "click.Group") -> None:
+    """Offer `locstyle mini train`, `locstyle mini world` and `locstyle mini scores`."""
+    from .command import mini
+
+    cli.add_command(mini)

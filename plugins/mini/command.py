@@ -1,0 +1,93 @@
+"""`locstyle mini`: look at the world the embedded backbone knows, train it, measure it."""
+
+from pathlib import Path
+
+import click
+
+_WEIGHTS = Path(__file__).parent / "weights"
+_VAE_SHARE = 0.2  # of the minutes, when both parts are trained
+
+
+@click.group()
+def mini() -> None:
+    """The embedded backbone: its world, its training, its scores."""
+
+
+@mini.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="world.png")
+@click.option("--seed", default=0, show_default=True, help="Which world.")
+@click.option("--count", default=8, show_default=True, help="How many scenes, one a column.")
+@click.option("--size", default=128, show_default=True, help="Side of a scene in pixels.")
+def world(output: Path, seed: int, count: int, size: int) -> None:
+    """Write a contact sheet: one scene a column, the photo and then every style."""
+    import numpy as np
+    from PIL import Image
+
+    from .world import STYLES, World
+
+    scenes = [World(seed, size).scene(number) for number in range(count)]
+    columns = [
+        np.concatenate([scene.photo, *(scene.render(style) for style in STYLES)])
+        for scene in scenes
+    ]
+    Image.fromarray(np.concatenate(columns, 1)).save(output)
+    for scene in scenes:
+        click.echo(scene.prompt())
+
+
+@mini.command()
+@click.option("--minutes", type=float, required=True, help="Time for learning.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--part", type=click.Choice(["vae", "unet", "all"]), default="all", show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the weights.")
+@click.option(
+    "--init", type=click.Path(path_type=Path, exists=True), help="Start from this folder."
+)
+@click.option("--from-scratch", is_flag=True, help="Start from random weights.")
+@click.option("--scenes", default=9000, show_default=True, help="How many scenes to render.")
+def train(
+    minutes: float,
+    device: str,
+    part: str,
+    work: Path,
+    out: Path,
+    init: Path | None,
+    from_scratch: bool,
+    scenes: int,
+) -> None:
+    """Train the backbone, from the shipped weights unless told otherwise.
+
+    An interrupted training goes on when called again with the same work folder.
+    """
+    from dataclasses import replace
+
+    from .train_unet import train_unet
+    from .train_vae import train_autoencoder
+    from .training import Run
+
+    start = None if from_scratch else init or (_WEIGHTS if _WEIGHTS.exists() else None)
+    work.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(minutes, work, out, start, device, scenes)
+    share = {"vae": 1.0, "unet": 0.0, "all": _VAE_SHARE}[part]
+    if part != "unet" and not (work / "unet-state.safetensors").exists():
+        train_autoencoder(replace(run, minutes=minutes * share))
+    if part != "vae":
+        train_unet(replace(run, minutes=minutes * (1 - share)))
+
+
+@mini.command()
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
+@click.option("--photos", type=click.Path(path_type=Path, exists=True), help="A folder of photos.")
+def scores(weights: Path, photos: Path | None) -> None:
+    """Measure reconstruction, inversion and held-out loss of a weights folder."""
+    import json
+
+    from .scores import measure
+
+    click.echo(json.dumps(measure(weights, photos), indent=2))
+
+
+if __name__ == "__main__":
+    mini()

@@ -1,0 +1,237 @@
+"""Joint training of the UNet and the text encoder on latents of the world."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any  # diffusers and transformers are untyped
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import models
+from .data import HELD_OUT_SEED, Dataset, dataset
+from .train_vae import encode
+from .training import Rates, Run, Trainee, log_line
+
+_RATES = Rates(peak=8e-4, plateau=0.3, floor=0.03, warm_up=150)
+_REPORT_SECONDS = 300
+_SNR_CAP = 5.0  # min-SNR weighting, arXiv:2303.09556, for a network that predicts noise
+_HELD_OUT_SCENES = 48
+_VARIANT_SHARES = torch.tensor((0.70, 0.12, 0.08, 0.10))  # full, things, medium, no words
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the time spent at one latent size."""
+
+    side: int  # latent pixels
+    until: float  # fraction of the time
+    batch: int
+    pictures: int  # how many are encoded; encoding one costs about a fifth of learning from it
+
+
+STAGES = (
+    Stage(16, 0.15, 16, 12000),
+    Stage(24, 0.62, 16, 12000),
+    Stage(32, 1.0, 16, 9000),
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Scaled latents [N, 4, side, side] and their prompts' tokens."""
+
+    latents: Tensor
+    tokens: Tensor  # [N, 4, TOKENS]: full, things only, medium only, no words
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the networks are asked: latents under noise, the steps, the words; and the answer."""
+
+    noisy: Tensor  # [B, 4, side, side]
+    steps: Tensor  # [B], 0 to 999
+    tokens: Tensor  # [B, TOKENS]
+    noise: Tensor  # [B, 4, side, side]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One stage with what is learned in it, and the held-out question asked now and then."""
+
+    stage: Stage
+    examples: Examples
+    probe: Question
+    tokenizer: Any
+
+
+def train_unet(
+    run: Run,
+    sizes: models.Sizes = models.Sizes(),  # noqa: B008 — frozen
+    stages: Sequence[Stage] = STAGES,
+) -> None:
+    """Train for the given minutes and write UNet, text encoder and tokenizer to the output."""
+    torch.manual_seed(run.seed)
+    world = dataset(run.work, scenes=run.scenes)
+    tokenizer = _tokenizer(run, world)
+    trainee = _trainee(run, sizes, tokenizer)
+    state = run.work / "unet-state.safetensors"
+    if state.exists():
+        trainee.load(state)
+    asked = probe(tokenizer, run, stages[-1].side)
+    for stage in stages:
+        if trainee.fraction < stage.until:
+            with trainee.paused():
+                examples = _examples(world, tokenizer, run, stage.side, stage.pictures)
+            _learn(trainee, Lesson(stage, examples, asked, tokenizer), run)
+    _report(trainee, asked, run, stages[-1])
+    export(trainee, tokenizer, run, run.out)
+    state.unlink(missing_ok=True)
+
+
+def _learn(trainee: Trainee, lesson: Lesson, run: Run) -> None:
+    """One stage: learn until its time is up, with a checkpoint now and then."""
+    dice = torch.Generator().manual_seed(run.seed + trainee.step)
+    due = trainee.seconds + _REPORT_SECONDS
+    while trainee.fraction < lesson.stage.until:
+        question = _draw(lesson.examples, lesson.stage.batch, dice, run.device)
+        with run.autocast():
+            loss = _weighted(errors(trainee.modules, question), question.steps)
+        trainee.learn(loss)
+        if trainee.seconds >= due:
+            due = trainee.seconds + _REPORT_SECONDS
+            trainee.save(run.work / "unet-state.safetensors")
+            _report(trainee, lesson.probe, run, lesson.stage)
+            export(trainee, lesson.tokenizer, run, run.work / "export")
+
+
+def _tokenizer(run: Run, world: Dataset) -> Any:
+    """The tokenizer we start from, or one learned from the prompts."""
+    from transformers import CLIPTokenizer
+
+    for folder in (run.init, run.work):
+        if folder is not None and (folder / "tokenizer").exists():
+            return CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = models.new_tokenizer([variants[0] for variants in world.prompts])
+    models.save_part(run.work, "tokenizer", tokenizer)
+    return tokenizer
+
+
+def _trainee(run: Run, sizes: models.Sizes, tokenizer: Any) -> Trainee:
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    if run.init is not None and (run.init / "unet").exists():
+        kind = torch.float32
+        unet = UNet2DConditionModel.from_pretrained(run.init / "unet", torch_dtype=kind)
+        text = CLIPTextModel.from_pretrained(run.init / "text_encoder", dtype=kind)
+    else:
+        unet, text = models.new_unet(sizes), models.new_text_encoder(sizes, tokenizer)
+    unet = unet.to(run.device, memory_format=torch.channels_last).train()
+    modules = {"unet": unet, "text_encoder": text.to(run.device).train()}
+    return Trainee(modules, _RATES, run.minutes)
+
+
+def _autoencoder(run: Run) -> Any:
+    """The autoencoder this run has written, or else the one it started from."""
+    trained = (run.out / "vae").exists()
+    folder = run.out if trained or run.init is None else run.init
+    return models.load_autoencoder(folder).to(run.device, memory_format=torch.channels_last)
+
+
+def _examples(world: Dataset, tokenizer: Any, run: Run, side: int, count: int) -> Examples:
+    """Up to `count` pictures, evenly spread over the data, every second one mirrored."""
+    total = len(world.pictures)
+    chosen = np.linspace(0, total - 1, min(count, total)).astype(int)
+    autoencoder = _autoencoder(run)
+    parts = []
+    for start in range(0, len(chosen), 64):
+        pictures = np.array(world.pictures[chosen[start : start + 64]])
+        pictures[::2] = pictures[::2, :, ::-1]
+        parts.append(encode(autoencoder, pictures, device=run.device, side=4 * side))
+    latents = torch.cat(parts) * autoencoder.config.scaling_factor
+    variants = [(*world.prompts[index], "") for index in chosen]
+    flat = models.token_ids(tokenizer, [prompt for four in variants for prompt in four])
+    return Examples(latents.clone(), flat.view(len(chosen), len(variants[0]), -1))
+
+
+def _draw(examples: Examples, count: int, dice: torch.Generator, device: str) -> Question:
+    """A batch with steps spread evenly over the schedule and now and then fewer words."""
+    index = torch.randint(len(examples.latents), (count,), generator=dice)
+    variant = torch.multinomial(_VARIANT_SHARES, count, replacement=True, generator=dice)
+    strata = (torch.arange(count) + torch.rand(count, generator=dice)) / count
+    steps = (strata * models.TRAIN_STEPS).long().clamp(0, models.TRAIN_STEPS - 1)
+    latents = examples.latents[index.to(examples.latents.device)]
+    noise = torch.randn(latents.shape, generator=dice)
+    return _ask(latents, steps, examples.tokens[index, variant], noise, device)
+
+
+def _ask(latents: Tensor, steps: Tensor, tokens: Tensor, noise: Tensor, device: str) -> Question:
+    steps, noise = steps.to(device), noise.to(device)
+    share = models.signal_shares(device)[steps].view(-1, 1, 1, 1)
+    noisy = share.sqrt() * latents.to(device) + (1 - share).sqrt() * noise
+    noisy = noisy.contiguous(memory_format=torch.channels_last)
+    return Question(noisy, steps, tokens.to(device), noise)
+
+
+def errors(modules: dict[str, Any], question: Question) -> Tensor:
+    """Mean squared error of the predicted noise of each row [B]."""
+    words = modules["text_encoder"](question.tokens).last_hidden_state
+    predicted = modules["unet"](question.noisy, question.steps, words).sample
+    return (predicted.float() - question.noise).square().mean((1, 2, 3))
+
+
+def _weighted(error: Tensor, steps: Tensor) -> Tensor:
+    share = models.signal_shares(str(error.device))[steps]
+    return (error * (_SNR_CAP * (1 - share) / share).clamp(max=1)).mean()
+
+
+def probe(tokenizer: Any, run: Run, side: int) -> Question:
+    """A fixed question about scenes the training never sees."""
+    scenes = min(_HELD_OUT_SCENES, run.scenes)
+    held_out = dataset(run.work, scenes=scenes, seed=HELD_OUT_SEED)
+    examples = _examples(held_out, tokenizer, run, side, 64)
+    dice = torch.Generator().manual_seed(0)
+    count = len(examples.latents)
+    steps = ((torch.arange(count) + 0.5) / count * models.TRAIN_STEPS).long()
+    steps = steps[torch.randperm(count, generator=dice)]
+    noise = torch.randn(examples.latents.shape, generator=dice)
+    return _ask(examples.latents, steps, examples.tokens[:, 0], noise, run.device)
+
+
+@torch.no_grad()
+def held_out_loss(modules: dict[str, Any], asked: Question) -> list[float]:
+    """Mean squared error of the predicted noise by quarter of the schedule, low noise first."""
+    rows = [
+        errors(modules, Question(*(part[start : start + 16] for part in vars(asked).values())))
+        for start in range(0, len(asked.steps), 16)
+    ]
+    error, quarter = torch.cat(rows), asked.steps * 4 // models.TRAIN_STEPS
+    return [round(float(error[quarter == number].mean()), 4) for number in range(4)]
+
+
+def _report(trainee: Trainee, asked: Question, run: Run, stage: Stage) -> None:
+    with trainee.averaged():
+        quarters = held_out_loss(trainee.modules, asked)
+    log_line(
+        run.work / "unet-log.jsonl",
+        step=trainee.step,
+        minutes=round(trainee.seconds / 60, 2),
+        side=stage.side,
+        held_out=round(sum(quarters) / len(quarters), 4),
+        quarters=quarters,
+    )
+
+
+def export(trainee: Trainee, tokenizer: Any, run: Run, pipeline: Path) -> None:
+    """Write a complete pipeline folder with the averaged weights."""
+    pipeline.mkdir(parents=True, exist_ok=True)
+    with trainee.averaged():
+        for name, network in trainee.modules.items():
+            models.save_part(pipeline, name, network)
+    models.save_part(pipeline, "tokenizer", tokenizer)
+    models.save_part(pipeline, "scheduler", models.new_scheduler())
+    if not (pipeline / "vae").exists():
+        models.save_part(pipeline, "vae", _autoencoder(run))
+    models.save_index(pipeline)

@@ -1,0 +1,165 @@
+"""What lies behind and under the things of a scene: sky, sun, clouds, hills, ground, water."""
+
+import cv2
+import numpy as np
+
+from .canvas import Array, Canvas, blur
+
+SKIES = {  # top, bottom, light on everything below
+    "blue": ((0.22, 0.46, 0.86), (0.74, 0.86, 0.96), (1.0, 1.0, 1.0)),
+    "cloudy": ((0.52, 0.56, 0.62), (0.80, 0.82, 0.84), (0.84, 0.85, 0.87)),
+    "sunset": ((0.42, 0.30, 0.58), (0.98, 0.60, 0.30), (0.98, 0.80, 0.68)),
+    "night": ((0.06, 0.09, 0.28), (0.22, 0.28, 0.54), (0.56, 0.62, 0.84)),
+}
+GROUNDS = {
+    "meadow": (0.34, 0.56, 0.20),
+    "field": (0.80, 0.68, 0.32),
+    "snow": (0.90, 0.92, 0.96),
+    "sand": (0.86, 0.74, 0.54),
+}
+GROUND_WORDS = {
+    "meadow": "in a meadow",
+    "field": "in a field",
+    "snow": "in snow",
+    "sand": "on sand",
+}
+HILLS = {
+    "green hills": (0.38, 0.56, 0.32),
+    "mountains": (0.44, 0.46, 0.54),
+    "snowy mountains": (0.42, 0.46, 0.56),
+}
+_WATERS = {"night": (0.08, 0.14, 0.32), "sunset": (0.46, 0.36, 0.46), "cloudy": (0.34, 0.44, 0.50)}
+
+
+def paint_sky(canvas: Canvas, kind: str, horizon: float) -> None:
+    """Fill the canvas with a sky of `kind` and set the light it casts."""
+    top, bottom, light = (np.array(c, np.float32) for c in SKIES[kind])
+    shift = canvas.rng.normal(0, 0.03, 3).astype(np.float32)
+    canvas.light = light
+    depth = np.clip(canvas.y / max(horizon, 0.1), 0, 1)[..., None]
+    sky = (top + shift) * (1 - depth) + (bottom + shift) * depth
+    sky = sky * (1 + 0.015 * canvas.noise(3, 3, (3, 1))[..., None])
+    canvas.paint(np.ones_like(canvas.y), sky, canvas.add("sky"))
+    if kind == "night":
+        _paint_stars(canvas, horizon)
+
+
+def _paint_stars(canvas: Canvas, horizon: float) -> None:
+    count = canvas.rng.integers(8, 18)
+    spots = canvas.rng.uniform((0, 0), (1, max(horizon, 0.1)), (count, 2))
+    radii = canvas.rng.uniform(0.006, 0.011, count)
+    cover = canvas.ellipses(*((x, y, r, r) for (x, y), r in zip(spots, radii, strict=True)))
+    canvas.paint(cover, np.array((0.92, 0.92, 0.84), np.float32))
+
+
+def paint_sun(canvas: Canvas, sky: str, horizon: float) -> None:
+    """A sun, or at night a moon, with its glow."""
+    rng = canvas.rng
+    radius = rng.uniform(0.055, 0.095)
+    x, y = rng.uniform(0.12, 0.88), rng.uniform(radius, max(radius + 0.02, horizon * 0.6))
+    colour = {"night": (0.95, 0.94, 0.86), "sunset": (1.0, 0.82, 0.42)}.get(sky, (1.0, 0.93, 0.55))
+    squared = (canvas.x - x) ** 2 + (canvas.y - y) ** 2
+    glow = 0.4 * np.exp(-squared / (2 * (2 * radius) ** 2))
+    ink = np.array(colour, np.float32)
+    canvas.paint(glow, ink)
+    canvas.paint(canvas.ellipses((x, y, radius, radius)), ink, canvas.add("sun"))
+
+
+def paint_clouds(canvas: Canvas, sky: str, horizon: float, *, count: int) -> None:
+    """`count` heaps of soft cloud above the horizon."""
+    rng = canvas.rng
+    bright = {"night": (0.36, 0.39, 0.55), "sunset": (0.98, 0.76, 0.66), "cloudy": (0.93,) * 3}
+    ink = np.array(bright.get(sky, (0.98, 0.98, 0.99)), np.float32)
+    for _ in range(count):
+        x, y, width = rng.uniform(0, 1), rng.uniform(0.05, horizon * 0.65), rng.uniform(0.12, 0.24)
+        puffs = rng.uniform((-1, -0.25, 0.3, 0.2), (1, 0.1, 0.6, 0.36), (7, 4)) * width
+        cover = canvas.ellipses(*((x + dx, y + dy, rx, ry) for dx, dy, rx, ry in puffs))
+        under = 1 - 0.35 * np.clip((canvas.y - y) / (0.3 * width), 0, 1)[..., None]
+        canvas.paint(blur(cover, 2.0 * canvas.unit), ink * under, canvas.add("cloud"))
+
+
+def paint_hills(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
+    """One or two ranges of hills or mountains standing on the horizon."""
+    rng = canvas.rng
+    haze = np.array(SKIES[sky][1], np.float32)
+    steep = kind != "green hills"
+    for distance in sorted(rng.uniform(0.1, 0.6, rng.integers(1, 3)), reverse=True):
+        top = horizon - rng.uniform(0.6, 1.0) * min(0.24 if steep else 0.12, 0.7 * horizon)
+        crest = _crest(canvas, top, horizon, steep=steep)
+        cover = np.clip((canvas.y - crest) * canvas.side + 0.5, 0, 1)
+        colour = np.array(HILLS[kind], np.float32) * canvas.light
+        slope = np.gradient(crest[0], 1 / canvas.side)[None] * canvas.sun_side
+        lit = (1 + 0.25 * np.clip(slope, -1, 1) + 0.06 * canvas.noise(6, 4))[..., None]
+        body = (colour * (1 - distance) + haze * distance) * lit
+        number = canvas.add("hill")
+        canvas.paint(cover, body.astype(np.float32), number)
+        if kind == "snowy mountains":
+            edge = top + 0.45 * (horizon - top) + 0.02 * canvas.noise(10, 3)
+            snow = cover * np.clip((edge - canvas.y) * canvas.side / 3, 0, 1)
+            canvas.paint(snow, (0.94 * canvas.light * lit).astype(np.float32).clip(0, 1), number)
+
+
+def _crest(canvas: Canvas, top: float, horizon: float, *, steep: bool) -> Array:
+    """Height of the skyline over each column [1, S], fractions of the side."""
+    rng, x = canvas.rng, canvas.x[:1]
+    crest = np.full_like(x, horizon)
+    for _ in range(3 if steep else 2):
+        centre, width = rng.uniform(-0.05, 1.05), rng.uniform(0.25, 0.45)
+        height = (horizon - top) * rng.uniform(0.6, 1)
+        away = np.abs(x - centre) / width
+        shape = 1 - away if steep else np.cos(np.clip(away, 0, 1) * np.pi / 2) ** 2
+        crest = np.minimum(crest, horizon - height * np.clip(shape, 0, 1))
+    if steep:
+        rough = cv2.resize(rng.standard_normal((1, 14)), (canvas.side, 1))
+        crest = crest + 0.012 * rough.astype(np.float32)
+    return np.minimum(crest, horizon - 0.01)
+
+
+def paint_ground(canvas: Canvas, kind: str, horizon: float) -> None:
+    """Everything below a slightly bent horizon, coarser towards the viewer."""
+    rng = canvas.rng
+    bend = rng.normal(0, 0.012) * np.sin(canvas.x * rng.uniform(2, 5) + rng.uniform(0, 6))
+    level = horizon + bend if horizon > 0 else np.full_like(canvas.x, -0.01)
+    cover = np.clip((canvas.y - level) * canvas.side + 0.5, 0, 1)
+    near = np.clip((canvas.y - horizon) / (1 - horizon), 0, 1)
+    colour = np.array(GROUNDS[kind], np.float32) + rng.normal(0, 0.025, 3).astype(np.float32)
+    upright = (0.4, 1.2) if kind in ("meadow", "field") else (3.0, 1.0)
+    grain = (0.05 if kind in ("snow", "sand") else 0.11) * canvas.noise(22, 2, upright)
+    wave = 1 + 0.06 * canvas.noise(3, 3, (2.5, 1)) + grain * near + 0.12 * (0.5 - near)
+    canvas.paint(cover, (colour * canvas.light * wave[..., None]), canvas.add("ground"))
+
+
+def paint_water(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
+    """A sea up to the horizon, a lake, or a river that comes towards the viewer."""
+    rng = canvas.rng
+    mirror = np.clip(2 * horizon * canvas.side - np.arange(canvas.side), 0, canvas.side - 1)
+    reflection = blur(canvas.picture[mirror.astype(int)], 1.5 * canvas.unit)
+    base = np.array(_WATERS.get(sky, (0.16, 0.42, 0.62)), np.float32)
+    ripple = 0.09 * canvas.noise(11, 2, (4, 1))[..., None]
+    colour = (0.62 * base + 0.38 * reflection) * (1 + ripple)
+    near = 1 - horizon
+    if kind == "sea":
+        cover = canvas.polygon([(0, horizon), (1, horizon), *_shore(rng, horizon + 0.55 * near)])
+    elif kind == "lake":
+        x, y = rng.uniform(0.25, 0.75), horizon + near * rng.uniform(0.3, 0.5)
+        cover = canvas.ellipses((x, y, rng.uniform(0.26, 0.42), near * rng.uniform(0.14, 0.22)))
+    else:
+        cover = canvas.polygon(_river(rng, horizon))
+    bank = blur(cover, 1.5 * canvas.unit)
+    canvas.paint(bank, canvas.light * np.array((0.5, 0.44, 0.34), np.float32))
+    canvas.paint(cover, colour.astype(np.float32), canvas.add("water"))
+
+
+def _shore(rng: np.random.Generator, y: float) -> list[tuple[float, float]]:
+    x = np.linspace(1, 0, 16)
+    bay = 0.025 * np.sin(x * rng.uniform(4, 8) + rng.uniform(0, 6)) + rng.normal(0, 0.02)
+    return list(zip(x, y + bay, strict=True))
+
+
+def _river(rng: np.random.Generator, horizon: float) -> list[tuple[float, float]]:
+    along = np.linspace(0, 1, 20)
+    y = horizon + 0.01 + (1.02 - horizon) * along
+    x = rng.uniform(0.3, 0.7) + 0.16 * along * np.sin(4 * along + rng.uniform(0, 6))
+    width = 0.03 + 0.17 * along
+    left, right = list(zip(x - width, y, strict=True)), list(zip(x + width, y, strict=True))
+    return left + right[::-1]

@@ -1,0 +1,128 @@
+"""The training writes whole folders, goes on where it stopped, and reads any words."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from locstyle_plugins.mini import models, train_unet, train_vae
+from locstyle_plugins.mini.data import dataset
+from locstyle_plugins.mini.training import Rates, Run, Trainee, replaced_folder
+
+TINY = models.Sizes(
+    autoencoder=(8, 8, 16), unet=(16,) * 4, heads=(2,) * 4, groups=8, text=16, text_layers=1
+)
+STAGES = (train_unet.Stage(8, 0.5, 4, 6), train_unet.Stage(16, 1.0, 4, 6))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
+    return Run(minutes=0.01, work=work, out=out, scenes=2)
+
+
+@pytest.fixture(scope="module")
+def trained(run: Run) -> Run:
+    train_vae.train_autoencoder(run, TINY)
+    train_unet.train_unet(run, TINY, STAGES)
+    return run
+
+
+def test_dataset_is_rendered_once(run: Run) -> None:
+    first = dataset(run.work, scenes=run.scenes)
+    assert first.pictures.shape == (6, 128, 128, 3) and len(first.prompts) == 6
+    written = (run.work / "world-0-2" / "pictures.npy").stat().st_mtime_ns
+    assert dataset(run.work, scenes=run.scenes).prompts == first.prompts
+    assert (run.work / "world-0-2" / "pictures.npy").stat().st_mtime_ns == written
+
+
+def test_training_writes_a_whole_pipeline(trained: Run) -> None:
+    index = json.loads((trained.out / "model_index.json").read_text())
+    assert index["_class_name"] == "StableDiffusionPipeline"
+    parts = {path.name for path in trained.out.iterdir() if path.is_dir()}
+    assert parts == {"vae", "unet", "text_encoder", "tokenizer", "scheduler"}
+    assert not [path for path in trained.out.rglob("*") if path.suffix in (".part", ".old")]
+    assert not list(trained.work.glob("*-state.safetensors"))
+
+
+def test_written_networks_are_half_precision_safetensors(trained: Run) -> None:
+    from safetensors.torch import load_file
+
+    files = list(trained.out.rglob("*.safetensors"))
+    assert len(files) == 3 and not list(trained.out.rglob("*.bin"))
+    for file in files:
+        assert {tensor.dtype for tensor in load_file(file).values()} <= {torch.half, torch.long}
+
+
+def test_training_logs_the_held_out_loss(trained: Run) -> None:
+    lines = (trained.work / "unet-log.jsonl").read_text().splitlines()
+    assert all(np.isfinite(json.loads(line)["held_out"]) for line in lines) and lines
+
+
+def test_training_starts_from_given_weights(trained: Run, tmp_path: Path) -> None:
+    again = replace(trained, minutes=0.0, init=trained.out, out=tmp_path)
+    train_unet.train_unet(again, TINY, STAGES)
+    kind = "unet/diffusion_pytorch_model.safetensors"
+    assert (tmp_path / kind).read_bytes() == (trained.out / kind).read_bytes()
+
+
+def test_checkpoint_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    first, second = (_trainee() for _ in range(2))
+    for _ in range(3):
+        first.learn(first.modules["net"](torch.ones(1, 2)).square().sum())
+    first.save(tmp_path / "state.safetensors")
+    second.load(tmp_path / "state.safetensors")
+    for trainee in (first, second):
+        trainee.learn(trainee.modules["net"](torch.ones(1, 2)).square().sum())
+    assert second.step == 4 and second.seconds >= first.seconds - 1
+    for name, parameter in first.parameters.items():
+        assert torch.equal(parameter, second.parameters[name])
+        assert torch.equal(first.average[name], second.average[name])
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_averaged_weights_are_only_borrowed() -> None:
+    trainee = _trainee()
+    trainee.learn(trainee.modules["net"](torch.ones(1, 2)).square().sum())
+    before = trainee.parameters["net.weight"].detach().clone()
+    with trainee.averaged():
+        assert torch.equal(trainee.parameters["net.weight"], trainee.average["net.weight"])
+    assert torch.equal(trainee.parameters["net.weight"], before)
+
+
+def _trainee() -> Trainee:
+    torch.manual_seed(0)
+    return Trainee({"net": torch.nn.Linear(2, 3)}, Rates(0.1, 0.9, 0.1, 1), minutes=1)
+
+
+def test_a_failed_write_keeps_the_old_folder(tmp_path: Path) -> None:
+    with replaced_folder(tmp_path / "part") as folder:
+        (folder / "file").write_text("old")
+    with pytest.raises(RuntimeError), replaced_folder(tmp_path / "part") as folder:
+        (folder / "file").write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "part" / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["part"]
+
+
+def test_learning_rate_rises_holds_and_falls() -> None:
+    rates = Rates(peak=1.0, plateau=0.5, floor=0.1, warm_up=10)
+    assert rates.at(0, 0) == pytest.approx(0.1)
+    assert rates.at(0.4, 100) == 1.0
+    assert rates.at(1.0, 100) == pytest.approx(0.1)
+
+
+def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    tokenizer = models.new_tokenizer(["a photo of a red house", "a photo of a tree"] * 4)
+    tokenizer.save_pretrained(tmp_path)
+    tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
+    text = "a photo of a zebra café ☃"
+    ids = tokenizer(text).input_ids
+    assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
+    assert len(tokenizer("a photo of a red house").input_ids) == 8
+    assert models.token_ids(tokenizer, ["a", text * 9]).shape == (2, models.TOKENS)
