@@ -1,0 +1,32 @@
+# Two commands: `make demo` shows the main job, `make test` runs every check. Both make their own .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/locstyle run examples/demo.yaml -o out/demo.png --contact-sheet out/demo-sheet.png
+	@echo "styled photo:   $(CURDIR)/out/demo.png"
+	@echo "contact sheet:  $(CURDIR)/out/demo-sheet.png"
+
+test: $(VENV)/.tested
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info

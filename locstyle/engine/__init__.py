@@ -1,0 +1,1 @@
+"""What denoising is made of; knows no files, no plugins, no command line."""

@@ -1,0 +1,140 @@
+"""The frozen model everything runs on, and how one is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.intervene import Attachment, Intervention
+from locstyle.engine.schedule import Prediction, Schedule
+from locstyle.engine.sites import Sites
+from locstyle.errors import BackboneError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from locstyle.engine.backbones.unet import UNetBackbone
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """An encoded prompt: `states` [1, tokens, dim]; `cut` is the end of it that did not fit, or
+    ""."""
+
+    prompt: str
+    states: Tensor
+    cut: str = ""
+
+
+class Backbone(Protocol):
+    """A frozen latent diffusion model; loaded once, never changed outside a `with`.
+
+    `family` decides which styles fit. `native` is the image side in pixels it was trained at,
+    `factor` the pixels per latent pixel, `multiple` what image sides must be a multiple of.
+    """
+
+    family: str
+    name: str
+    native: int
+    factor: int
+    multiple: int
+    prediction: Prediction
+    alphas: Tensor
+    sites: Sites
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the denoising network's weights, hexadecimal."""
+        ...
+
+    def encode(self, images: Tensor, sample: torch.Generator | None = None) -> Tensor:
+        """Latents [B, channels, h, w] of images [B, 3, H, W] in [0, 1].
+
+        The posterior's mean, or a draw from it with the CPU generator `sample`.
+        """
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images [B, 3, H, W] in [0, 1] of latents [B, channels, h, w]."""
+        ...
+
+    def text(self, prompt: str) -> Text:
+        """The encoded prompt."""
+        ...
+
+    def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
+        """The network's raw prediction for latents `x` at timestep `t` with text `states`,
+        float32."""
+        ...
+
+    def schedule(self, steps: int) -> Schedule:
+        """The time points of a run of `steps` steps."""
+        ...
+
+    def preview(self, latent: Tensor) -> Callable[[], Image]:
+        """A picture of `latent`, decoded only when called."""
+        ...
+
+    def attach(self, interventions: Sequence[Intervention]) -> AbstractContextManager[Attachment]:
+        """Put interventions on this model for the length of a `with`."""
+        ...
+
+
+def load_backbone(
+    name: str | Path,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+    family: str | None = None,
+    config: str | Path | None = None,
+) -> UNetBackbone:
+    """A backbone from a diffusers folder, a single-file `.safetensors` checkpoint, or a hub name.
+
+    `device`: "auto" takes CUDA where there is one. `dtype`: None is float16 on CUDA, float32
+    elsewhere. `family`: None recognises Stable Diffusion 1.x and 2.x by the width of their text
+    states. `config`: a diffusers folder or hub name with the tokenizer and configurations of a
+    single-file checkpoint.
+
+    Raises:
+        BackboneError: nothing is there, it is a pickle, or it is no UNet of that family.
+    """
+    from locstyle.engine.backbones import unet
+
+    chosen = _device(device)
+    if dtype is None:
+        dtype = torch.float16 if chosen.type == "cuda" else torch.float32
+    path = Path(name)
+    if path.suffix in (".ckpt", ".pt", ".bin", ".pth"):
+        raise BackboneError(
+            f"backbone: {str(name)!r} is a pickle, which runs code when read; "
+            "use a .safetensors checkpoint or a diffusers folder"
+        )
+    if path.suffix == ".safetensors":
+        parts = unet.read_single_file(path, config, dtype)
+    else:
+        parts = unet.read_folder(str(name), dtype)
+    return unet.UNetBackbone(parts, name=str(name), device=chosen, family=family)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BackboneError(f"device: {name!r} is unknown; use cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError("device: 'cuda' was asked for, but torch sees no CUDA device; use cpu")
+    return device

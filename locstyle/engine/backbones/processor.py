@@ -1,0 +1,65 @@
+"""The attention processor that turns a diffusers UNet layer into reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from locstyle.engine.attend import Read, combine
+from locstyle.engine.intervene import Attachment, Attends, Processor
+from locstyle.engine.sites import Site
+from locstyle.errors import SiteError
+
+_UNSUPPORTED = ("group_norm", "spatial_norm", "norm_q", "norm_k", "norm_cross", "add_k_proj")
+
+
+def processor(unet: nn.Module) -> Processor:
+    """Makes processors for the attention sites of `unet`, refusing variants they cannot mirror."""
+    modules = dict(unet.named_modules())
+
+    def make(site: Site, attachment: Attachment, actors: Sequence[Attends]) -> UNetProcessor:
+        _check(site, modules[site.name])
+        return UNetProcessor(site, attachment, actors)
+
+    return make
+
+
+class UNetProcessor:
+    """Computes q, k, v as diffusers' own processor does, and lets interventions rewrite the
+    reads."""
+
+    def __init__(self, site: Site, attachment: Attachment, actors: Sequence[Attends]) -> None:
+        self._site, self._attachment, self._actors = site, attachment, actors
+
+    def __call__(
+        self,
+        attn: Any,  # diffusers' Attention, untyped
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (
+            projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        )
+        reads = [Read(q, k, v, bias=attention_mask)]
+        for actor in self._actors:
+            reads = actor.attend(self._site, self._attachment.now(), reads)
+        out = combine(reads).transpose(1, 2).flatten(2)
+        projected_out: Tensor = attn.to_out[1](attn.to_out[0](out))
+        return projected_out / attn.rescale_output_factor
+
+
+def _check(site: Site, attn: Any) -> None:
+    extra = [name for name in _UNSUPPORTED if getattr(attn, name, None) not in (None, False)]
+    if attn.residual_connection:
+        extra.append("residual_connection")
+    if extra:
+        raise SiteError(
+            f"{site.name}: an attention layer with {', '.join(extra)} cannot be intervened on; "
+            "only plain self- and cross-attention as in Stable Diffusion 1.x and 2.x can"
+        )

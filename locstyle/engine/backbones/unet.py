@@ -1,0 +1,197 @@
+"""UNets of the Stable Diffusion 1.x and 2.x family, as diffusers ships them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.backbone import Text
+from locstyle.engine.backbones.atlas import unet_sites
+from locstyle.engine.backbones.processor import processor
+from locstyle.engine.intervene import Attachment, Intervention, attach
+from locstyle.engine.schedule import Schedule, leading_timesteps
+from locstyle.errors import BackboneError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FAMILIES = {768: "sd1", 1024: "sd2"}
+"""Families by the width of their text states."""
+
+
+class Parts(NamedTuple):
+    """A checkpoint's modules, as diffusers and transformers made them."""
+
+    unet: Any  # diffusers is untyped
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler: Any
+
+
+class UNetBackbone:
+    """A latent diffusion UNet with its autoencoder and text encoder; see `Backbone`."""
+
+    def __init__(
+        self, parts: Parts, *, name: str, device: torch.device, family: str | None = None
+    ) -> None:
+        for module in (parts.unet, parts.vae, parts.text_encoder):
+            module.requires_grad_(False).eval().to(device)
+        if device.type == "cpu":  # convolutions run up to 1.5x faster in this layout
+            parts.unet.to(memory_format=torch.channels_last)
+            parts.vae.to(memory_format=torch.channels_last)
+        self.unet, self.vae, self.text_encoder, self.tokenizer, scheduler = parts
+        self.name = name
+        self.family = family or _family(self.unet, name)
+        self.factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.native: int = _side(self.unet.config.sample_size) * self.factor
+        self.multiple: int = self.factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        self.channels: int = self.unet.config.in_channels
+        self.alphas: Tensor = scheduler.alphas_cumprod.double()
+        self.prediction = scheduler.config.prediction_type
+        self._offset: int = scheduler.config.steps_offset
+        self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
+        self.sites = unet_sites(self.unet)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.unet.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.unet.dtype
+        return dtype
+
+    @cached_property
+    def digest(self) -> str:
+        return self.weights_digest()
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the UNet's weights as they are now; equal before and after every edit."""
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.unet.state_dict().items()):
+            found.update(name.encode())
+            found.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, sample: torch.Generator | None = None) -> Tensor:
+        posterior = self.vae.encode(
+            (images * 2 - 1).to(self.vae.device, self.vae.dtype)
+        ).latent_dist
+        latents = posterior.mode().float()
+        if sample is not None:
+            noise = torch.randn(latents.shape, generator=sample)
+            latents = latents + posterior.std.float() * noise.to(latents)
+        return latents * float(self.vae.config.scaling_factor)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        scaled = latents / float(self.vae.config.scaling_factor)
+        images: Tensor = self.vae.decode(scaled.to(self.vae.dtype)).sample
+        return (images.float() / 2 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def text(self, prompt: str) -> Text:
+        window = self.text_encoder.config.max_position_embeddings
+        tokens = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
+        cut = ""
+        if len(tokens) > window:
+            cut = self.tokenizer.decode(tokens[window - 1 : -1], skip_special_tokens=True)
+        padded = self.tokenizer(
+            prompt, padding="max_length", max_length=window, truncation=True, return_tensors="pt"
+        )
+        states = self.text_encoder(padded.input_ids.to(self.text_encoder.device)).last_hidden_state
+        return Text(prompt, states, cut)
+
+    def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
+        # Rows advance in float32 whatever the network runs in, so steps do not lose bits.
+        noise: Tensor = self.unet(x.to(self.dtype), t, states.to(self.dtype)).sample
+        return noise.float()
+
+    def schedule(self, steps: int) -> Schedule:
+        timesteps = leading_timesteps(steps, train_steps=len(self.alphas), offset=self._offset)
+        return Schedule(timesteps, self.alphas, self._final, self.prediction)
+
+    def preview(self, latent: Tensor) -> Callable[[], Image]:
+        def picture() -> Image:
+            from PIL import Image
+
+            pixels = self.decode(latent[:1])[0].permute(1, 2, 0).mul(255).round().byte()
+            return Image.fromarray(pixels.cpu().numpy())
+
+        return picture
+
+    def attach(self, interventions: Sequence[Intervention]) -> AbstractContextManager[Attachment]:
+        return attach(
+            dict(self.unet.named_modules()), self.sites, interventions, processor(self.unet)
+        )
+
+
+def read_folder(name: str, dtype: torch.dtype) -> Parts:
+    """The parts of a diffusers folder or hub repository; safetensors only."""
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    local = Path(name).expanduser()
+    where = str(local) if local.is_dir() else name
+    if not local.is_dir() and (local.is_absolute() or name.count("/") != 1):
+        raise BackboneError(
+            f"backbone: {name!r} is not a folder; accepted: 'mini', a diffusers folder, "
+            "a .safetensors checkpoint, or a hub name such as 'owner/name'"
+        )
+    options = {"torch_dtype": dtype, "use_safetensors": True}
+    try:
+        return Parts(
+            UNet2DConditionModel.from_pretrained(where, subfolder="unet", **options),
+            AutoencoderKL.from_pretrained(where, subfolder="vae", **options),
+            CLIPTextModel.from_pretrained(
+                where, subfolder="text_encoder", dtype=dtype, use_safetensors=True
+            ),
+            CLIPTokenizer.from_pretrained(where, subfolder="tokenizer"),
+            DDIMScheduler.from_pretrained(where, subfolder="scheduler"),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise BackboneError(
+            f"backbone: {name!r} could not be loaded as a Stable Diffusion folder "
+            f"(unet, vae, text_encoder, tokenizer, scheduler with .safetensors weights): {error}"
+        ) from error
+
+
+def read_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) -> Parts:
+    """The parts of one `.safetensors` checkpoint in the original Stable Diffusion layout."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    if not path.is_file():
+        raise BackboneError(f"backbone: {str(path)!r} is not a file")
+    options: dict[str, Any] = {"torch_dtype": dtype, "safety_checker": None}
+    if config is not None:
+        options |= {"config": str(config), "local_files_only": Path(config).is_dir()}
+    try:
+        pipeline = StableDiffusionPipeline.from_single_file(str(path), **options)
+    except Exception as error:  # diffusers raises many kinds here, down to bare Exception
+        raise BackboneError(
+            f"backbone: {str(path)!r} could not be read as a Stable Diffusion checkpoint: {error}; "
+            "without a network, pass a diffusers folder of the same family as its configuration"
+        ) from error
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    return Parts(pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, scheduler)
+
+
+def _family(unet: Any, name: str) -> str:
+    if unet.config.addition_embed_type is not None:
+        raise BackboneError(f"backbone: {name!r} is an SDXL-like UNet, which is not supported yet")
+    width = unet.config.cross_attention_dim
+    return FAMILIES.get(width, f"unet{width}")
+
+
+def _side(size: int | Sequence[int]) -> int:
+    return size if isinstance(size, int) else min(size)

@@ -1,0 +1,93 @@
+"""The one loop that runs a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.backbone import Backbone
+from locstyle.engine.intervene import Attachment, Call, Row
+from locstyle.engine.plan import Branch, Plan
+from locstyle.engine.progress import OnStep, Step, ignore
+from locstyle.engine.schedule import Schedule
+from locstyle.engine.trajectory import require_finite
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """The clean latent [1, channels, h, w] and how many rows the network evaluated for it."""
+
+    latent: Tensor
+    rows: int
+
+
+def denoise(
+    backbone: Backbone,
+    plan: Plan,
+    schedule: Schedule,
+    start: Tensor,
+    *,
+    max_rows: int | None = None,
+    on_step: OnStep = ignore,
+) -> Denoised:
+    """Run `plan` from the latent `start` [1, channels, h, w] at the schedule's noisiest point.
+
+    `max_rows` bounds how many rows run in one forward pass; the result does not depend on it. Donor
+    rows go first, and what others take from them is kept for one step.
+
+    Raises:
+        DenoiseError: the latent is not finite after a step; names the step.
+        SiteError: an intervention does not fit the backbone.
+    """
+    x, rows = start, 0
+    with backbone.attach(plan.interventions) as attachment:
+        for index, t in enumerate(schedule.timesteps):
+            call = Call(index, schedule.steps, t, (), (x.shape[-2], x.shape[-1]))
+            active = _active(plan, call)
+            predictions: dict[str, Tensor] = {}
+            for chunk in _chunks(active, max_rows):
+                predictions |= _predict(
+                    backbone, attachment, replace(call, rows=_rows(chunk)), chunk, x
+                )
+            rows += len(active)
+            x = schedule.move(x, plan.compose(predictions, call), t, schedule.after(index))
+            if plan.hold is not None:
+                x = plan.hold.apply(x, schedule.after(index))
+            require_finite(x, "denoising", index + 1, schedule.steps)
+            on_step(Step("denoise", index + 1, schedule.steps, preview=backbone.preview(x)))
+    return Denoised(x, rows)
+
+
+def _active(plan: Plan, call: Call) -> list[Branch]:
+    """The branches evaluated in this step, donors first."""
+    active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
+    return sorted(active, key=lambda branch: branch.name not in plan.donors)
+
+
+def _chunks(branches: Sequence[Branch], size: int | None) -> list[Sequence[Branch]]:
+    size = size or max(len(branches), 1)
+    return [branches[start : start + size] for start in range(0, len(branches), size)]
+
+
+def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
+    return tuple(Row(branch.name, branch.owner) for branch in branches)
+
+
+def _predict(
+    backbone: Backbone, attachment: Attachment, call: Call, branches: Sequence[Branch], x: Tensor
+) -> dict[str, Tensor]:
+    segments = max(len(branch.texts) for branch in branches)
+    attachment.call = replace(call, segments=segments)
+    latents = torch.cat([b.latent.at(call.t).to(x) if b.latent else x for b in branches])
+    states = torch.cat([_states(branch, segments) for branch in branches])
+    predictions = backbone.predict(latents, call.t, states)
+    return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
+
+
+def _states(branch: Branch, segments: int) -> Tensor:
+    """A row's text states [1, segments · tokens, dim]; a single text fills every segment."""
+    texts = branch.texts if len(branch.texts) > 1 else branch.texts * segments
+    return torch.cat([text.states for text in texts], 1)

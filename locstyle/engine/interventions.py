@@ -1,0 +1,237 @@
+"""The standard library of interventions: what the published methods are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from locstyle.engine.attend import Read
+from locstyle.engine.intervene import MIXED, Call, Row
+from locstyle.engine.ownership import Ownership
+from locstyle.engine.plan import SceneRegion, Window
+from locstyle.engine.sites import Site, Sites
+from locstyle.errors import StyleError
+from locstyle.style import Delta
+
+Rate = Callable[[int], float]
+"""How much of the donor enters at timestep t, in [0, 1]."""
+
+ALWAYS = Window()
+
+
+def fully(t: int) -> float:
+    """The rate of a plain replacement."""
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """Rows `to` take q, k or both of row `donor`: x ← rate·x_donor + (1 - rate)·x.
+
+    With rate 1 on "qk" a row keeps its values but attends with the donor's attention map, exactly
+    (Plug-and-Play, arXiv:2211.12572; DiffStyler's adaptive attention fusion, arXiv:2403.18461).
+    Blending after the head split equals blending before it: both are linear.
+    """
+
+    donor: str
+    to: tuple[str, ...]
+    sites: tuple[Site, ...]
+    parts: Literal["q", "k", "v", "qk", "kv"] = "qk"
+    rate: Rate = fully
+    window: Window = ALWAYS
+
+    def where(self, sites: Sites) -> Sequence[Site]:
+        return self.sites
+
+    def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
+        if not self.window.holds(call.fraction):
+            return reads
+        return [
+            read._replace(
+                **{
+                    part: self._blended(site, call, part, getattr(read, part))
+                    for part in self.parts
+                }
+            )
+            for read in reads
+        ]
+
+    def _blended(self, site: Site, call: Call, part: str, values: Tensor) -> Tensor:
+        given = call.donor(site, self.donor, part, values)
+        rate = self.rate(call.t)
+        if given is None or rate == 0:
+            return values
+        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        blended = values.clone()
+        blended[rows] = rate * given + (1 - rate) * values[rows]
+        return blended
+
+
+@dataclass(frozen=True)
+class ShareFeature:
+    """Rows `to` take the output of some layers from row `donor` (Plug-and-Play,
+    arXiv:2211.12572)."""
+
+    donor: str
+    to: tuple[str, ...]
+    sites: tuple[Site, ...]
+    window: Window = ALWAYS
+
+    def where(self, sites: Sites) -> Sequence[Site]:
+        return self.sites
+
+    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
+        if not self.window.holds(call.fraction):
+            return y
+        given = call.donor(site, self.donor, "feature", y)
+        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        if given is None or not rows:
+            return y
+        shared = y.clone()
+        shared[rows] = given
+        return shared
+
+
+@dataclass(frozen=True, eq=False)
+class Deltas:
+    """Low-rank style deltas, each acting on the tokens its region owns.
+
+    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Regions that share a row are stacked
+    along the rank, so a row costs one pair of products however many styles it carries. `regions`
+    are in the partition's order; `without` names sites left unstyled.
+    """
+
+    regions: Sequence[SceneRegion]
+    ownership: Ownership
+    without: Collection[str] = frozenset()
+    _stacks: dict[tuple[str, tuple[int, ...]], _Stack] = field(default_factory=dict, repr=False)
+
+    def where(self, sites: Sites) -> list[Site]:
+        styled = {name for region in self.regions if region.style for name in region.style.deltas}
+        return [sites[name] for name in sorted(styled - set(self.without))]
+
+    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
+        for (mixed, owners), rows in self._groups(site, call).items():
+            stack = self._stack(site, owners, x)
+            inner = stack.shrink(x[rows], y)
+            if mixed:
+                inner = inner * self._own(site, call, owners, stack.ranks, inner)
+            styled = y.clone()
+            styled[rows] = y[rows] + stack.expand(inner)
+            y = styled
+        return y
+
+    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, tuple[int, ...]], list[int]]:
+        """Batch rows by whether they are mixed and by the owners whose deltas act on them now."""
+        acting = tuple(
+            number
+            for number, region in enumerate(self.regions, start=1)
+            if region.style is not None
+            and site.name in region.style.deltas
+            and region.strength != 0
+            and region.window.holds(call.fraction)
+        )
+        groups: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        for index, row in enumerate(call.rows):
+            mixed = row.owner == MIXED
+            owners = acting if mixed else tuple(owner for owner in acting if owner == row.owner)
+            if owners:
+                groups.setdefault((mixed, owners), []).append(index)
+        return groups
+
+    def _stack(self, site: Site, owners: tuple[int, ...], like: Tensor) -> _Stack:
+        key = (site.name, owners)
+        if key not in self._stacks:
+            parts = []
+            for owner in owners:
+                region = self.regions[owner - 1]
+                assert region.style is not None  # `_groups` lists styled regions only
+                parts.append((region.style.deltas[site.name], region.strength))
+            self._stacks[key] = _Stack.of(parts, like)
+        return self._stacks[key]
+
+    def _own(
+        self, site: Site, call: Call, owners: tuple[int, ...], ranks: Tensor, inner: Tensor
+    ) -> Tensor:
+        """Ownership of `inner`'s tokens per rank component, in `inner`'s layout; the same for every
+        row."""
+        row = (Row("", MIXED),)
+        chosen = list(owners)
+        if site.side == "text":
+            own = self.ownership.text(row, call.segments, inner.shape[1], inner)[..., chosen]
+            return own.repeat_interleave(ranks, -1)
+        if site.side == "none":
+            raise StyleError(
+                f"{site.name}: a style delta on a layer without image or text tokens cannot be "
+                "limited to a region in a mixed row; use the diffstyler fusion, or a style "
+                "without this layer"
+            )
+        if inner.ndim == 4:
+            own = self.ownership.image(row, (inner.shape[-2], inner.shape[-1]), inner)
+            return own[:, chosen].repeat_interleave(ranks, 1)
+        size = (call.size[0] // site.scale, call.size[1] // site.scale)
+        own = self.ownership.image(row, size, inner)[:, chosen]
+        return own.flatten(2).transpose(1, 2).repeat_interleave(ranks, -1)
+
+
+class _Stack(NamedTuple):
+    """Several regions' deltas at one site, one below the other along the rank."""
+
+    down: Tensor
+    up: Tensor
+    ranks: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[Delta, float]], like: Tensor) -> _Stack:
+        down = torch.cat([delta.down for delta, _ in parts]).to(like)
+        up = torch.cat([strength * delta.scale * delta.up.float() for delta, strength in parts], 1)
+        ranks = torch.tensor([len(delta.down) for delta, _ in parts], device=like.device)
+        return cls(down, up.to(like), ranks)
+
+    def shrink(self, x: Tensor, y: Tensor) -> Tensor:
+        if self.down.ndim == 2:
+            return F.linear(x, self.down)
+        # The layer's own stride and padding, read off its input and output ("same" convolutions).
+        stride = x.shape[-1] // y.shape[-1]
+        return F.conv2d(x, self.down, stride=stride, padding=self.down.shape[-1] // 2)
+
+    def expand(self, inner: Tensor) -> Tensor:
+        return F.linear(inner, self.up) if self.up.ndim == 2 else F.conv2d(inner, self.up)
+
+
+@dataclass(frozen=True)
+class RegionalText:
+    """Every image token attends to the text of the region it lies in.
+
+    The texts of all owners lie one after another on the text axis; each gets its own softmax,
+    weighted by ownership. Equal texts give plain cross-attention, exactly.
+    """
+
+    ownership: Ownership
+
+    def where(self, sites: Sites) -> list[Site]:
+        return sites.where(role="cross")
+
+    def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
+        if call.segments == 1:
+            return reads
+        size = (call.size[0] // site.scale, call.size[1] // site.scale)
+        return [part for read in reads for part in self._split(call, size, read)]
+
+    def _split(self, call: Call, size: tuple[int, int], read: Read) -> list[Read]:
+        own = self.ownership.image(call.rows, size, read.q).flatten(2)
+        # A row with one owner repeats its one text, so the first segment alone is the whole of it.
+        single = torch.tensor([row.owner != MIXED for row in call.rows], device=own.device)
+        first = torch.zeros_like(own)
+        first[:, 0] = 1
+        own = torch.where(single[:, None, None], first, own)[:, :, None, :, None]
+        keys, values = read.k.chunk(call.segments, 2), read.v.chunk(call.segments, 2)
+        return [
+            read._replace(k=k, v=v, weight=own[:, segment] * read.weight)
+            for segment, (k, v) in enumerate(zip(keys, values, strict=True))
+        ]

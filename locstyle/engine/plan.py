@@ -1,0 +1,144 @@
+"""What a fusion decides: which rows to denoise, who owns them, and how predictions become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.intervene import Call, Intervention
+from locstyle.engine.schedule import Schedule
+from locstyle.engine.trajectory import Trajectory
+from locstyle.masks import Partition
+
+if TYPE_CHECKING:
+    from locstyle.engine.backbone import Backbone, Text
+    from locstyle.style import Style
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of the schedule, as fractions from its noisy start (0) to its clean end (1)."""
+
+    start: float = 0.0
+    stop: float = 1.0
+
+    def holds(self, fraction: float) -> bool:
+        return self.start <= fraction < self.stop
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One row of the batch.
+
+    `text`: one text, or for a `MIXED` owner one per owner (unstyled first). `owner`: a region's
+    index, 0 for unstyled, or `MIXED`. `latent`: None for the latent being edited, or the trajectory
+    this row follows. `window`: the steps in which the row is evaluated at all.
+    """
+
+    name: str
+    text: Text | tuple[Text, ...]
+    owner: int = 0
+    latent: Trajectory | None = None
+    window: Window = field(default_factory=Window)
+
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        return self.text if isinstance(self.text, tuple) else (self.text,)
+
+
+Predictions = Mapping[str, Tensor]
+Compose = Callable[[Predictions, Call], Tensor]
+"""Turns the branches' predictions [1, channels, h, w] into the one that moves the latent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """Where the latent follows a stored trajectory: `weight` [1, 1, h, w] in [0, 1], 1 =
+    entirely."""
+
+    weight: Tensor
+    trajectory: Trajectory
+
+    def apply(self, x: Tensor, t: int) -> Tensor:
+        held = self.trajectory.at(t).to(x)
+        return torch.where(self.weight == 1, held, self.weight * held + (1 - self.weight) * x)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Rows, interventions, the composition of their predictions, and what is held to a
+    trajectory."""
+
+    branches: tuple[Branch, ...]
+    interventions: tuple[Intervention, ...]
+    compose: Compose
+    hold: Hold | None = None
+
+    @property
+    def donors(self) -> frozenset[str]:
+        """Names of the branches other rows take parts from; they run first when rows are
+        chunked."""
+        named = (getattr(intervention, "donor", None) for intervention in self.interventions)
+        return frozenset(name for name in named if name)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneRegion:
+    """A region ready to be denoised: its style's data, its texts, strength ≥ 0 and window."""
+
+    style: Style | None
+    strength: float
+    text: Text
+    negative: Text
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything a fusion may look at, resolved and frozen.
+
+    `partition` is at the working size in pixels; `latent` is the photo's clean latent [1, channels,
+    h, w]; `content` is its inversion. `empty`, `text` and `negative` are the texts of "", of the
+    edit's prompt and of its negative prompt.
+    """
+
+    backbone: Backbone
+    latent: Tensor
+    content: Trajectory
+    regions: tuple[SceneRegion, ...]
+    partition: Partition
+    schedule: Schedule
+    empty: Text
+    text: Text
+    negative: Text
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The latent's (height, width)."""
+        return self.latent.shape[-2], self.latent.shape[-1]
+
+    def shares(self, *, hard: bool = False) -> Tensor:
+        """The partition at the latent's size: [regions + 1, 1, 1, h, w], sums to 1.
+
+        `hard`: each latent pixel belongs wholly to the last region that touches it, however little,
+        as the reference DiffStyler's boolean masks do.
+        """
+        shares = self.partition.at(*self.size).to(self.latent)
+        if hard:
+            order = torch.arange(len(shares), device=shares.device).view(-1, 1, 1)
+            last = torch.where(shares[1:] > 0, order[1:], 0).amax(0)
+            shares = (last == order).to(shares)
+        return shares[:, None, None]
+
+    def outside(self, *, hard: bool = False) -> Hold:
+        """What holds everything outside the regions to the photo's own trajectory."""
+        return Hold(self.shares(hard=hard)[0], self.content)
+
+
+def guide(negative: Tensor, positive: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance, arXiv:2207.12598 eq. 6 in the form u + w (c - u)."""
+    return negative + scale * (positive - negative)

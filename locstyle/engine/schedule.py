@@ -1,0 +1,76 @@
+"""Time points of a diffusion and the one deterministic step between any two of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+CLEAN = -1
+"""The timestep name of the clean latent: the point before the first noise level."""
+
+Prediction = Literal["epsilon", "v_prediction"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The noise levels one run visits.
+
+    `timesteps` descend from the noisiest to the cleanest (981, 961, …, 1 for 50 steps); after the
+    last comes `CLEAN`. `alphas` is the cumulative product of alphas, float64 [train steps].
+    `final_alpha` is the level of the clean latent: `alphas[0]` where the checkpoint's scheduler
+    says `set_alpha_to_one=False` (Stable Diffusion), else 1.
+    """
+
+    timesteps: tuple[int, ...]
+    alphas: Tensor
+    final_alpha: float
+    prediction: Prediction = "epsilon"
+
+    @property
+    def steps(self) -> int:
+        return len(self.timesteps)
+
+    @property
+    def noisiest(self) -> int:
+        return self.timesteps[0]
+
+    def alpha(self, t: int) -> float:
+        """The signal level of timestep `t`, in (0, 1]."""
+        return self.final_alpha if t == CLEAN else float(self.alphas[t])
+
+    def after(self, index: int) -> int:
+        """The timestep that step `index` (0-based) arrives at: the next cleaner one, or `CLEAN`."""
+        return self.timesteps[index + 1] if index + 1 < self.steps else CLEAN
+
+    def move(self, x: Tensor, prediction: Tensor, start: int, end: int) -> Tensor:
+        """The latent at `end` from the latent `x` at `start`; the same step inverts and denoises.
+
+        Deterministic DDIM through the predicted clean latent, arXiv:2010.02502 eq. 12 with σ = 0.
+        `x`, `prediction`: [rows, channels, h, w].
+        """
+        a, b = self.alpha(start), self.alpha(end)
+        if self.prediction == "v_prediction":  # arXiv:2202.00512 appendix D
+            clean = a**0.5 * x - (1 - a) ** 0.5 * prediction
+            noise = a**0.5 * prediction + (1 - a) ** 0.5 * x
+        else:
+            clean = (x - (1 - a) ** 0.5 * prediction) / a**0.5
+            noise = prediction
+        return b**0.5 * clean + (1 - b) ** 0.5 * noise
+
+
+def leading_timesteps(steps: int, *, train_steps: int = 1000, offset: int = 1) -> tuple[int, ...]:
+    """Descending timesteps with "leading" spacing, as Stable Diffusion's DDIM uses (981, 961, …,
+    1).
+
+    arXiv:2305.08891 table 2 names the spacing. 999 steps with offset 1 give 999, …, 1. *Deviation:*
+    where `steps` does not divide `train_steps` the spacing is not rounded down to a whole number,
+    so that every schedule starts near full noise.
+
+    Raises:
+        ValueError: `steps` is not in 1 … train_steps - offset.
+    """
+    if not 1 <= steps <= train_steps - offset:
+        raise ValueError(f"steps is {steps}; accepted: 1 to {train_steps - offset}")
+    return tuple(i * train_steps // steps + offset for i in reversed(range(steps)))

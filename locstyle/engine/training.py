@@ -1,0 +1,133 @@
+"""The loop shared by style encoders that learn: noise a latent, predict, step a few parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.backbone import Backbone
+from locstyle.engine.progress import OnStep, Step, ignore
+from locstyle.errors import DenoiseError, StyleError
+
+Draw = Callable[[], tuple[Tensor, Tensor]]
+"""The next batch: clean latents [B, channels, h, w] and text states [B, tokens, dim]."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How `train` runs. The defaults are DiffStyler's: `lishaoxu1994/DiffStyler` lora_train.py."""
+
+    steps: int = 200
+    lr: float = 2e-4
+    warmup: int = 0  # steps over which the learning rate rises
+    decay: float = 0.0  # share of the learning rate lost, linearly, by the last step
+    weight_decay: float = 1e-2
+    min_snr: float | None = (
+        None  # γ of min-SNR weighting, arXiv:2303.09556; None weighs all t alike
+    )
+    stratified: bool = False  # spread the timesteps of a batch evenly over the schedule
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not 0 < self.lr < math.inf or not 0 <= self.decay <= 1:
+            raise StyleError(
+                f"training: steps {self.steps}, lr {self.lr}, decay {self.decay}; "
+                "give at least 1 step, a positive lr and a decay between 0 and 1"
+            )
+        if self.min_snr is not None and not self.min_snr > 0:
+            raise StyleError(f"training: min_snr {self.min_snr}; give a positive γ (5 is usual)")
+
+
+def train(
+    backbone: Backbone,
+    parameters: Sequence[Tensor],
+    *,
+    draw: Draw,
+    training: Training,
+    on_step: OnStep = ignore,
+) -> list[float]:
+    """Trains `parameters`, which must act inside `backbone.predict`, and returns the losses.
+
+    The parameters are changed in place; nothing else is. The same seed gives the same numbers on
+    the same device. Raising from `on_step` stops the training.
+
+    Raises:
+        DenoiseError: a loss that is not finite; names the step.
+    """
+    optimizer = torch.optim.AdamW(parameters, training.lr, weight_decay=training.weight_decay)
+    # Gradients of a half-precision network underflow unless they are scaled up on their way.
+    halves = backbone.dtype == torch.float16
+    scaler = torch.amp.GradScaler(backbone.device.type, enabled=halves)
+    noise, time = generator(training.seed, "noise"), generator(training.seed, "time")
+    losses: list[float] = []
+    # A caller inside `torch.inference_mode()` must not make the training impossible.
+    with torch.inference_mode(False), torch.enable_grad():
+        for index in range(1, training.steps + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(training, index)
+            latents, states = draw()
+            t = _timesteps(len(latents), len(backbone.alphas), training.stratified, time)
+            loss = noise_loss(backbone, latents, states, t, noise=noise, min_snr=training.min_snr)
+            losses.append(float(loss.detach()))
+            if not math.isfinite(losses[-1]):
+                raise DenoiseError(
+                    f"training: the loss is {losses[-1]} at step {index} of {training.steps}; "
+                    f"use a learning rate below {training.lr:g}"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            on_step(Step("train", index, training.steps, loss=losses[-1]))
+    return losses
+
+
+def noise_loss(
+    backbone: Backbone,
+    latents: Tensor,
+    states: Tensor,
+    t: Tensor,
+    *,
+    noise: torch.Generator,
+    min_snr: float | None = None,
+) -> Tensor:
+    """Mean squared error of the network's prediction at timesteps `t` [B]; its target is ε or v.
+
+    `noise` is a CPU generator. With `min_snr` = γ every row is weighted as arXiv:2303.09556 §3.4.
+    """
+    epsilon = torch.randn(latents.shape, generator=noise).to(latents)
+    alpha = backbone.alphas[t.cpu()].to(latents)[:, None, None, None]
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * epsilon
+    is_v = backbone.prediction == "v_prediction"
+    target = alpha.sqrt() * epsilon - (1 - alpha).sqrt() * latents if is_v else epsilon
+    predicted = backbone.predict(noisy, t.to(latents.device), states)
+    errors = (predicted - target).square().mean((1, 2, 3))
+    if min_snr is not None:
+        snr = (alpha / (1 - alpha)).flatten()
+        errors = errors * snr.clamp(max=min_snr) / (snr + 1 if is_v else snr)
+    return errors.mean()
+
+
+def learning_rate(training: Training, index: int) -> float:
+    """The learning rate of step `index`, counted from 1."""
+    rise = min(1.0, index / training.warmup) if training.warmup else 1.0
+    fall = 1 - training.decay * (index - 1) / max(1, training.steps - 1)
+    return training.lr * rise * fall
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A CPU generator for one purpose: a new consumer of randomness does not shift the others."""
+    digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") % 2**63)
+
+
+def _timesteps(rows: int, levels: int, stratified: bool, time: torch.Generator) -> Tensor:
+    drawn = torch.rand(rows, generator=time)
+    if stratified:
+        drawn = (torch.arange(rows) + drawn) / rows
+    return (drawn * levels).long().clamp(max=levels - 1)

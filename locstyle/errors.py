@@ -1,0 +1,74 @@
+"""Everything locstyle raises on purpose.
+
+    LocstyleError
+    ├─ RecipeError      a request that cannot be run as written: key, value, name, prompt
+    ├─ PhotoError       a picture that cannot be read: truncated, empty, too large, unknown format
+    ├─ OutputError      a result that cannot be written: path, format, disk
+    ├─ MaskError        a mask that is empty, of another size, or not finite
+    ├─ SegmenterError   a prompt that hit nothing, or weights that are missing
+    ├─ StyleError       a style file that is broken, unsafe, or made for another family
+    ├─ BackboneError    model weights that are missing, unreadable or of no known family
+    ├─ SiteError        a layer that does not exist or cannot be intervened on
+    ├─ DenoiseError     numbers that stopped being finite during inversion or denoising
+    └─ PluginError      a plugin that failed to import, register, or collides with another
+
+A message says where · what we got · what we accept · what to do: lower case, no full stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LocstyleError(Exception):
+    """Base of every error that is the request's, the file's or the plugin's, not a bug of ours."""
+
+
+class RecipeError(LocstyleError):
+    """A request that cannot be run as written; names the path into the recipe."""
+
+
+class PhotoError(LocstyleError):
+    """A picture file that cannot be read."""
+
+
+class OutputError(LocstyleError):
+    """A result that cannot be written where it was asked for."""
+
+
+class MaskError(LocstyleError):
+    """A mask that is empty, of another size than its photo, or not finite."""
+
+
+class SegmenterError(LocstyleError):
+    """A segmenter that found nothing for its prompt, or lacks its weights."""
+
+
+class StyleError(LocstyleError):
+    """A style file that is broken, unsafe to read, or fits another backbone family."""
+
+
+class BackboneError(LocstyleError):
+    """Model weights that are missing, unreadable, or of a family nobody registered."""
+
+
+class SiteError(LocstyleError):
+    """A layer address that does not exist, or a layer no intervention can be attached to."""
+
+
+class DenoiseError(LocstyleError):
+    """A latent that stopped being finite; names the phase and the step."""
+
+
+class PluginError(LocstyleError):
+    """A plugin that failed to import or register; names its distribution."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The ending of an error message about an unknown name: the nearest one, or all there are."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}" if names else "none is known"

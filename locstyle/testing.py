@@ -1,0 +1,186 @@
+"""What plugin authors need to test a plugin: a tiny random backbone, a host, a photo, a style."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from locstyle.engine.backbones.unet import Parts, UNetBackbone
+from locstyle.engine.plan import Scene, SceneRegion, Window
+from locstyle.engine.sites import Site
+from locstyle.engine.trajectory import Inversion, invert
+from locstyle.masks import Mask, Partition
+from locstyle.style import Delta, Style
+
+CONTEXT = 16
+"""Width of the tiny backbone's text states."""
+
+
+def tiny_backbone(
+    seed: int = 0, *, prediction: str = "epsilon", family: str = "tiny", device: str = "cpu"
+) -> UNetBackbone:
+    """A random UNet with Stable Diffusion 1.x's topology and layer names, a few thousand weights a
+    layer.
+
+    Native side 32 pixels, 4 pixels per latent pixel, text window 16 tokens. Its pictures mean
+    nothing; its algebra is the real one. The same `seed` gives the same weights.
+    """
+    return UNetBackbone(
+        tiny_parts(seed, prediction=prediction),
+        name="tiny",
+        device=torch.device(device),
+        family=family,
+    )
+
+
+def tiny_parts(seed: int = 0, *, prediction: str = "epsilon") -> Parts:
+    """The modules of a tiny random Stable Diffusion, to save, convert or wrap."""
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    tokenizer = tiny_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 8, 16, 16),
+            layers_per_block=2,
+            cross_attention_dim=CONTEXT,
+            attention_head_dim=2,
+            norm_num_groups=4,
+        )
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            block_out_channels=(8, 8, 8),
+            layers_per_block=1,
+            norm_num_groups=4,
+            sample_size=32,
+        )
+        text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=CONTEXT,
+                intermediate_size=2 * CONTEXT,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=16,
+                projection_dim=CONTEXT,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+    scheduler = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction,
+    )
+    return Parts(unet, vae, text_encoder, tokenizer, scheduler)
+
+
+def tiny_tokenizer() -> Any:
+    """A CLIP tokenizer that knows single bytes only: every prompt works, letter by letter."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    alphabet = sorted(ByteLevel.alphabet())
+    words = [*alphabet, *(f"{c}</w>" for c in alphabet), "<|startoftext|>", "<|endoftext|>"]
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary, merges = Path(folder, "vocab.json"), Path(folder, "merges.txt")
+        vocabulary.write_text(json.dumps({word: i for i, word in enumerate(words)}), "utf-8")
+        merges.write_text("#version: 0.2\n", "utf-8")
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=16)
+
+
+def save_tiny(folder: Path, seed: int = 0) -> Path:
+    """Write the tiny model as a diffusers folder, as `load_backbone` reads it."""
+    parts = tiny_parts(seed)
+    for name, part in parts._asdict().items():
+        part.save_pretrained(folder / name)
+    index = {"_class_name": "StableDiffusionPipeline"}
+    (folder / "model_index.json").write_text(json.dumps(index), "utf-8")
+    return folder
+
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out")
+"""The parts of attention layers that the paper's LoRAs act on."""
+
+
+def random_style(
+    backbone: UNetBackbone, seed: int = 0, *, rank: int = 2, parts: tuple[str, ...] = ATTENTION
+) -> Style:
+    """A style with random deltas on every layer named by `parts`, strong enough to show.
+
+    `parts` may also name convolutions (`conv1`, `conv2`) and projections (`proj_in`, `ff.net.2`,
+    …).
+    """
+    draw = torch.Generator().manual_seed(seed)
+    deltas = {
+        site.name: _random_delta(site, rank, draw)
+        for site in backbone.sites
+        if site.shape and site.part in parts
+    }
+    return Style(f"random-{seed}", backbone.family, deltas, {"trigger": f"style {seed}"})
+
+
+def tiny_scene(
+    backbone: UNetBackbone,
+    styles: Sequence[Style | None],
+    masks: Sequence[Mask] | None = None,
+    *,
+    steps: int = 4,
+    inversion: Inversion | None = None,
+) -> Scene:
+    """A scene on a random picture of 32 x 32 pixels, one region per style.
+
+    `masks` default to vertical strips of equal width that leave the last strip unstyled.
+    """
+    draw = torch.Generator().manual_seed(99)
+    latent = backbone.encode(torch.rand(1, 3, 32, 32, generator=draw))
+    schedule = backbone.schedule(steps)
+    inversion = inversion or Inversion()
+    visited = schedule if inversion.steps is None else backbone.schedule(inversion.steps)
+    empty = backbone.text("")
+    with torch.no_grad():
+        content = invert(backbone, latent, visited, text=empty, aligned=inversion.aligned)
+    return Scene(
+        backbone=backbone,
+        latent=latent,
+        content=content,
+        regions=tuple(
+            SceneRegion(style, 1.0, backbone.text(f"r{i}"), backbone.text("bad"), Window())
+            for i, style in enumerate(styles)
+        ),
+        partition=Partition.of(masks or strips(len(styles))),
+        schedule=schedule,
+        empty=empty,
+        text=backbone.text("a"),
+        negative=backbone.text("bad"),
+    )
+
+
+def strips(count: int, size: tuple[int, int] = (32, 32)) -> list[Mask]:
+    """Masks of `count` vertical strips side by side, which leave one more strip free at the
+    right."""
+    edges = [round(size[1] * i / (count + 1)) for i in range(count + 1)]
+    return [
+        Mask.box((left, 0, right, size[0]), size=size) for left, right in itertools.pairwise(edges)
+    ]
+
+
+def _random_delta(site: Site, rank: int, draw: torch.Generator) -> Delta:
+    out, into, *kernel = site.shape
+    down = torch.randn(rank, into, *kernel, generator=draw) / into**0.5
+    up = torch.randn(out, rank, *[1] * len(kernel), generator=draw) / rank**0.5
+    return Delta(down, up, 0.5)

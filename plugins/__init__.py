@@ -1,0 +1,1 @@
+"""Plugins shipped with locstyle; each uses only what `import locstyle` offers."""

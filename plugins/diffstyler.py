@@ -1,0 +1,159 @@
+"""DiffStyler: one LoRA per region, features shared with the photo's own trajectory
+(arXiv:2403.18461)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import locstyle as ls
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def adaptive(t: int) -> float:
+    """How much of the source's queries and keys enters at timestep `t`: r = min(1, 2t/1000)."""
+    return min(1.0, 2 * t / 1000)
+
+
+class DiffStyler:
+    """Every region has its own rows under its own LoRA; predictions are fused by the masks.
+
+    Per region r there are three rows: the source at its stored latent, and the edited latent with
+    the negative and with the region's prompt. In the decoder's self-attention the edited rows take
+    queries and keys, and in one layer features, from the source row.
+    """
+
+    carries = frozenset({"deltas"})
+    requires_roles = frozenset({"self", "cross", "conv"})
+
+    @dataclass(frozen=True)
+    class Options:
+        guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
+        attention_share: float = 0.5  # first part of the schedule with shared q, k in region rows
+        feature_share: float = 0.6  # first part of the schedule with shared features in region rows
+        base_attention_share: float = 1.0  # the same for rows of the background
+        base_feature_share: float = 1.0
+        feature_source: Literal["self", "base"] = (
+            "base"  # whose source row: the region's LoRA, or none
+        )
+        lora_in_injected_layers: bool = (
+            True  # False: LoRA sleeps where q, k are shared, as published
+        )
+        masks: Literal["soft", "hard"] = "soft"  # hard: a latent pixel belongs to one region
+        background: Literal["trajectory", "base"] = (
+            "trajectory"  # follow the photo, or denoise unstyled
+        )
+        inversion_steps: int | None = None  # None: the edit's own steps
+
+    # The published code's schedules and constants, methods as in its run at 50 steps.
+    PRESETS: ClassVar[dict[str, Options]] = {
+        "reference": Options(
+            guidance=10.5,
+            feature_source="self",
+            lora_in_injected_layers=False,
+            masks="hard",
+            background="base",
+            inversion_steps=999,
+        )
+    }
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+        self.inversion = ls.Inversion(steps=self.options.inversion_steps)
+
+    def plan(self, scene: ls.Scene) -> ls.Plan:
+        owners = [*range(1, len(scene.regions) + 1)]
+        if self.options.background == "base":
+            owners.insert(0, 0)
+        return ls.Plan(
+            branches=tuple(self._branches(scene, owners)),
+            interventions=(self._deltas(scene), *self._shares(scene, owners)),
+            compose=self._fusion(scene, owners),
+            hold=scene.outside(hard=self._hard)
+            if self.options.background == "trajectory"
+            else None,
+        )
+
+    @property
+    def _hard(self) -> bool:
+        return self.options.masks == "hard"
+
+    def _branches(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Branch]:
+        """The rows of eq. 1.2, once per model: source, negative, positive."""
+        for source, users in self._sources(owners).items():
+            share = max(max(self._window(owner)) for owner in users)
+            yield ls.Branch(
+                f"source {source}", scene.empty, source, scene.content, ls.Window(0, share)
+            )
+        for owner in owners:
+            region = scene.regions[owner - 1] if owner else None
+            if self.options.guidance != 1:
+                yield ls.Branch(f"- {owner}", region.negative if region else scene.negative, owner)
+            yield ls.Branch(f"+ {owner}", region.text if region else scene.text, owner)
+
+    def _sources(self, owners: list[int]) -> dict[int, list[int]]:
+        """Which owners take from which source row, named by the owner it runs under."""
+        if self.options.feature_source == "self":
+            return {owner: [owner] for owner in owners}
+        return {0: owners}
+
+    def _window(self, owner: int) -> tuple[float, float]:
+        o = self.options
+        if owner:
+            return o.attention_share, o.feature_share
+        return o.base_attention_share, o.base_feature_share
+
+    def _deltas(self, scene: ls.Scene) -> ls.Intervention:
+        asleep: set[str] = set()
+        if not self.options.lora_in_injected_layers:
+            inside = tuple(f"{site.name}." for site in _attentions(scene.backbone.sites))
+            asleep = {s.name for s in scene.backbone.sites if s.name.startswith(inside)}
+        return ls.Deltas(scene.regions, ls.Ownership(scene.partition), without=asleep)
+
+    def _shares(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Intervention]:
+        """Eqs. 1.3-1.5 in the decoder: q and k blended, one layer's feature replaced."""
+        sites = scene.backbone.sites
+        for source, users in self._sources(owners).items():
+            for owner in users:
+                attention, feature = (ls.Window(0, share) for share in self._window(owner))
+                rows = f"source {source}", (f"- {owner}", f"+ {owner}")
+                yield ls.Share(*rows, _attentions(sites), rate=adaptive, window=attention)
+                yield ls.ShareFeature(*rows, _features(sites), feature)
+
+    def _fusion(self, scene: ls.Scene, owners: list[int]) -> ls.Compose:
+        """Eqs. 1.6-1.7: each owner's guided prediction where the masks say so."""
+        shares = scene.shares(hard=self._hard)[owners]
+        # With the background held to the trajectory, the regions alone make up the prediction.
+        shares = shares / shares.sum(0).clamp_min(1e-6)
+
+        def compose(predictions: ls.Predictions, call: ls.Call) -> Tensor:
+            total = 0 * shares[0]
+            for share, owner in zip(shares, owners, strict=True):
+                total = total + share * self._guided(predictions, owner)
+            return total
+
+        return compose
+
+    def _guided(self, predictions: ls.Predictions, owner: int) -> Tensor:
+        if self.options.guidance == 1:
+            return predictions[f"+ {owner}"]
+        return ls.guide(predictions[f"- {owner}"], predictions[f"+ {owner}"], self.options.guidance)
+
+
+def _attentions(sites: ls.Sites) -> tuple[ls.Site, ...]:
+    """Self-attention of decoder layers 4 to 11, as Plug-and-Play chooses them."""
+    return tuple(site for site in sites.where(role="self", stage="up") if site.depth >= 4)
+
+
+def _features(sites: ls.Sites) -> tuple[ls.Site, ...]:
+    """The feature of decoder layer 4: its residual block's last convolution."""
+    convolutions = sites.where(role="conv", stage="up")
+    return tuple(site for site in convolutions if site.depth == 4 and site.part == "conv2")
+
+
+@ls.hookimpl
+def register_fusions(register: ls.Register) -> None:
+    register("diffstyler", DiffStyler)

@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.testing import tiny_backbone
+
+# Layers this small are slower on two threads than on one, and far slower on a busy machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> UNetBackbone:
+    """One tiny random backbone for the whole session; tests must leave it as they found it."""
+    return tiny_backbone()

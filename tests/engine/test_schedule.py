@@ -1,0 +1,69 @@
+"""Time points and the step between them, against methods.md's numbers and diffusers' own
+scheduler."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from locstyle import CLEAN
+from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.engine.schedule import leading_timesteps
+from locstyle.testing import tiny_backbone
+
+
+def test_fifty_steps_are_stable_diffusions() -> None:
+    assert leading_timesteps(50) == tuple(range(981, 0, -20))
+    assert leading_timesteps(999) == tuple(range(999, 0, -1))
+
+
+@pytest.mark.parametrize("steps", [1, 7, 30, 333, 600, 999])
+def test_every_schedule_descends_within_range(steps: int) -> None:
+    timesteps = leading_timesteps(steps)
+    assert len(set(timesteps)) == steps
+    assert list(timesteps) == sorted(timesteps, reverse=True)
+    assert 1 == timesteps[-1] <= timesteps[0] <= 999
+
+
+def test_too_many_steps_are_refused() -> None:
+    with pytest.raises(ValueError, match="accepted: 1 to 999"):
+        leading_timesteps(1000)
+
+
+def test_levels_are_stable_diffusions(backbone: UNetBackbone) -> None:
+    schedule = backbone.schedule(50)
+    levels = {CLEAN: 0.999150, 1: 0.998296, 501: 0.274999, 981: 0.0057755}
+    for t, alpha in levels.items():
+        assert schedule.alpha(t) == pytest.approx(alpha, rel=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_move_is_diffusers_ddim_step(prediction: str) -> None:
+    schedule = tiny_backbone(prediction=prediction).schedule(50)
+    theirs = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction,
+    )
+    theirs.set_timesteps(50)
+    x, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    for index in (0, 25, 49):
+        t = schedule.timesteps[index]
+        ours = schedule.move(x, noise, t, schedule.after(index))
+        assert torch.allclose(ours, theirs.step(noise, t, x).prev_sample, atol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_moving_there_and_back_is_the_identity(prediction: str) -> None:
+    schedule = tiny_backbone(prediction=prediction).schedule(10)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(schedule.move(x, x, 401, 401), x, atol=1e-6)
+    # With the same noise both ways, epsilon steps undo each other.
+    if prediction == "epsilon":
+        there = schedule.move(x, x, CLEAN, 401)
+        assert torch.allclose(schedule.move(there, x, 401, CLEAN), x, atol=1e-5)
