@@ -1,0 +1,317 @@
+"""The style encoder `lora`: low-rank updates of the UNet, learned from one style image or a few.
+
+LoRA: arXiv:2106.09685. One per style image: DiffStyler, arXiv:2403.18461 eq. 1, whose settings in
+`lishaoxu1994/DiffStyler` lora_train.py are the preset `paper`.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import locstyle as ls
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+FULL = (*ATTENTION, "conv1", "conv2", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
+TARGETS = {"attention": ATTENTION, "full": FULL}
+MIN_SNR = 5.0  # γ, arXiv:2303.09556
+
+
+class LoRA:
+    """Trains a LoRA on pictures of one style; the backbone is left exactly as it was.
+
+    `encode` returns a whole Style or raises: a cancelled training leaves nothing behind.
+    """
+
+    makes = frozenset({"deltas"})
+
+    @dataclass(frozen=True)
+    class Options:
+        rank: int = 16
+        steps: int = 200
+        lr: float = 2e-3
+        targets: Literal["attention", "full"] = "full"  # full: convolutions and feed-forward too
+        batch: int = 4
+        min_snr: bool = False  # weigh noise levels by min-SNR-5 instead of all alike
+        crops: int = 24  # random crops made beforehand; 0: whole pictures only
+        smallest_crop: float = 0.7  # side of the smallest crop, fraction of the shorter side
+        flips: bool = True  # mirror every other crop
+        size: int | None = None  # side of a training picture in pixels; None: the backbone's own
+        caption: str = ""  # what the style image shows: its content is then left to these words
+        caption_dropout: float = 0.1  # share of the batch trained without any prompt
+        warmup: int = 20  # steps over which the learning rate rises
+        decay: float = 0.8  # share of the learning rate lost by the last step
+        weight_decay: float = 1e-3
+        stratified: bool = True  # spread the timesteps of a batch evenly
+        resample: bool = False  # draw the latents from the VAE's posterior anew at every step
+        half: bool = True  # keep the result in float16
+
+        def __post_init__(self) -> None:
+            if self.rank < 1 or self.batch < 1 or self.crops < 0:
+                raise ls.RecipeError(
+                    f"options: rank {self.rank}, batch {self.batch}, crops {self.crops}; "
+                    "give at least 1, 1 and 0"
+                )
+            if not (0 < self.smallest_crop <= 1 and 0 <= self.caption_dropout < 1):
+                raise ls.RecipeError(
+                    f"options: smallest_crop {self.smallest_crop}, caption_dropout "
+                    f"{self.caption_dropout}; give a share above 0 up to 1, and one below 1"
+                )
+
+    PRESETS: Mapping[str, Options] = {
+        "paper": Options(
+            rank=16,
+            steps=200,
+            lr=2e-4,
+            targets="attention",
+            batch=1,
+            crops=0,
+            flips=False,
+            caption_dropout=0.0,
+            warmup=0,
+            decay=0.0,
+            weight_decay=1e-2,
+            stratified=False,
+            resample=True,
+            half=False,
+        ),
+    }
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+
+    def encode(
+        self,
+        images: Sequence[Image],
+        backbone: Any,  # an ls.Backbone with a diffusers `unet`, beyond the protocol
+        request: ls.StyleRequest,
+        on_step: ls.OnStep | None = None,
+    ) -> ls.Style:
+        """A style from pictures of it, trained under `request.prompt`.
+
+        Raises:
+            StyleError: no picture.
+            DenoiseError: the training diverged.
+        """
+        if not images:
+            raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
+        prompt = request.prompt or f"a painting in {request.name} style"
+        o = self.options
+        draw = _Batches(
+            _pictures(images, o, backbone, request.seed), prompt, o, backbone, request.seed
+        )
+        training = ls.Training(
+            steps=o.steps,
+            lr=o.lr,
+            warmup=o.warmup,
+            decay=o.decay,
+            weight_decay=o.weight_decay,
+            min_snr=MIN_SNR if o.min_snr else None,
+            stratified=o.stratified,
+            seed=request.seed,
+        )
+        report = {} if on_step is None else {"on_step": on_step}
+        with adapted(backbone, o.rank, TARGETS[o.targets], request.seed) as layers:
+            parameters = [p for layer in layers.values() for p in _factors(layer)]
+            losses = ls.train(backbone, parameters, draw=draw, training=training, **report)
+            deltas = {name: _delta(layer, o.half) for name, layer in layers.items()}
+        tail = losses[-max(1, len(losses) // 5) :]
+        meta = {
+            "trigger": prompt,
+            "encoder": f"lora {ls.__version__}",
+            "options": json.dumps(asdict(o), sort_keys=True),
+            "base_digest": backbone.digest,
+            "seed": str(request.seed),
+            "loss": f"{sum(tail) / len(tail):.5f}",
+            "licence": request.licence,
+            "made_by": request.made_by,
+            "preview": ls.thumbnail(images[0]),
+        }
+        known = {key: value for key, value in meta.items() if value}
+        return ls.Style(request.name, backbone.family, deltas, known)
+
+
+@contextmanager
+def adapted(
+    backbone: Any, rank: int, targets: Sequence[str], seed: int
+) -> Iterator[dict[str, nn.Module]]:
+    """Fresh PEFT LoRA layers on the UNet for the length of the `with`, by site name.
+
+    Afterwards the UNet holds the modules, flags and attributes it had before. `down` is drawn from
+    N(0, 1/rank²) and `up` is 0, as PEFT's "gaussian" and the paper's code.
+    """
+    import torch
+
+    unet = backbone.unet
+    names = [site.name for site in backbone.sites if site.shape and _is_target(site.name, targets)]
+    originals = {name: unet.get_submodule(name) for name in names}
+    flags = {parameter: parameter.requires_grad for parameter in unet.parameters()}
+    attributes = set(vars(unet))
+    try:
+        layers = _inject(
+            unet, names, rank, [] if backbone.device.type == "cpu" else [backbone.device]
+        )
+        drawn = ls.generator(seed, "init")
+        with torch.no_grad():
+            for layer in layers.values():
+                down, _ = _factors(layer)
+                down.copy_(torch.randn(down.shape, generator=drawn) / rank)
+        yield layers
+    finally:
+        for name, module in originals.items():
+            parent, _, child = name.rpartition(".")
+            setattr(unet.get_submodule(parent), child, module)
+        for attribute in set(vars(unet)) - attributes:
+            delattr(unet, attribute)
+        for parameter, flag in flags.items():
+            parameter.requires_grad_(flag)
+
+
+def _is_target(name: str, targets: Sequence[str]) -> bool:
+    return any(name.endswith(f".{target}") for target in targets)
+
+
+def _inject(
+    unet: nn.Module, names: Sequence[str], rank: int, devices: Sequence[torch.device]
+) -> dict[str, nn.Module]:
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=rank, lora_alpha=rank, target_modules=list(names), init_lora_weights="gaussian"
+    )
+    with torch.random.fork_rng(devices=devices):  # PEFT draws from the global generator
+        inject_adapter_in_model(config, unet, adapter_name="default")
+    return {name: unet.get_submodule(name) for name in names}
+
+
+def _factors(layer: Any) -> tuple[Tensor, Tensor]:
+    """The two trainable factors of a PEFT layer: down, up."""
+    return layer.lora_A["default"].weight, layer.lora_B["default"].weight
+
+
+def _delta(layer: Any, half: bool) -> ls.Delta:
+    import torch
+
+    dtype = torch.float16 if half else torch.float32
+    down, up = (p.detach().to("cpu", dtype, copy=True).contiguous() for p in _factors(layer))
+    return ls.Delta(down, up, float(layer.scaling["default"]))
+
+
+class _Batches:
+    """Draws batches of latents and text states; latents are encoded once unless resampled."""
+
+    def __init__(
+        self, pools: list[Tensor], prompt: str, options: LoRA.Options, backbone: Any, seed: int
+    ) -> None:
+        import torch
+
+        self._backbone, self._options = backbone, options
+        self._pools = pools if options.resample else [backbone.encode(pool) for pool in pools]
+        prompts = _prompts(prompt, options)
+        self._states = torch.cat([_states(backbone, text) for text in prompts])
+        self._shares = torch.tensor(list(prompts.values()))
+        self._sizes = torch.tensor([float(len(pool)) for pool in pools])
+        self._data = ls.generator(seed, "data")
+        self._posterior = ls.generator(seed, "posterior")
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        import torch
+
+        rows = self._options.batch
+        pool = self._pools[int(torch.multinomial(self._sizes, 1, generator=self._data))]
+        chosen = pool[torch.randint(len(pool), (rows,), generator=self._data)]
+        if self._options.resample:
+            chosen = self._backbone.encode(chosen, sample=self._posterior)
+        words = torch.multinomial(self._shares, rows, replacement=True, generator=self._data)
+        return chosen, self._states[words]
+
+
+def _prompts(prompt: str, options: LoRA.Options) -> dict[str, float]:
+    """The prompts of a training and the share of each; "" trains the style without words."""
+    none = options.caption_dropout
+    shares = {"": none, prompt: 1 - none}
+    if options.caption:
+        shares |= {prompt: (1 - none) / 3, f"{prompt} of {options.caption}": (1 - none) * 2 / 3}
+    return {text: share for text, share in shares.items() if share > 0}
+
+
+def _states(backbone: Any, prompt: str) -> Tensor:
+    text = backbone.text(prompt)
+    if text.cut:
+        warnings.warn(
+            f"prompt: longer than the text window, trained without its end {text.cut!r}",
+            stacklevel=2,
+        )
+    states: Tensor = text.states
+    return states
+
+
+def _pictures(
+    images: Sequence[Image], options: LoRA.Options, backbone: Any, seed: int
+) -> list[Tensor]:
+    """Training pictures in [0, 1], one tensor [N, 3, H, W] per size."""
+    import torch
+
+    multiple = backbone.multiple
+    side = -(-(options.size or backbone.native) // multiple) * multiple
+    drawn = ls.generator(seed, "crops")
+    found: dict[tuple[int, ...], list[Tensor]] = {}
+    for index in range(max(options.crops, len(images))):
+        image = images[index % len(images)]
+        if options.crops:
+            picture = _crop(image, side, options, drawn, whole=index < len(images))
+        else:
+            picture = _whole(image, side, multiple)
+        if options.flips and torch.rand((), generator=drawn) < 0.5:
+            picture = picture.flip(-1)
+        found.setdefault(tuple(picture.shape), []).append(picture)
+    return [torch.stack(same).to(backbone.device) for same in found.values()]
+
+
+def _crop(
+    image: Image, side: int, options: LoRA.Options, drawn: torch.Generator, *, whole: bool
+) -> Tensor:
+    """A random square of the picture; the `whole` one is its middle at full height or width."""
+    import torch
+
+    shorter = min(image.size)
+    share, x, y = torch.rand(3, generator=drawn).tolist()
+    share = 1.0 if whole else options.smallest_crop + (1 - options.smallest_crop) * share
+    edge = max(1.0, shorter * share)
+    x, y = (0.5, 0.5) if whole else (x, y)
+    left, top = (image.width - edge) * x, (image.height - edge) * y
+    return _resized(image, (side, side), (left, top, left + edge, top + edge))
+
+
+def _whole(image: Image, side: int, multiple: int) -> Tensor:
+    """The whole picture, its shorter side `side` pixels, the longer one rounded to `multiple`."""
+    scale = side / min(image.size)
+    width, height = (max(side, round(edge * scale / multiple) * multiple) for edge in image.size)
+    return _resized(image, (width, height), None)
+
+
+def _resized(
+    image: Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
+) -> Tensor:
+    """A part of the picture at `size` (width, height): [3, height, width] in [0, 1]."""
+    import numpy as np
+    import torch
+    from PIL import Image as pillow
+
+    small = image.convert("RGB").resize(size, pillow.Resampling.LANCZOS, box=box)
+    return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 255
+
+
+@ls.hookimpl
+def register_style_encoders(register: Any) -> None:
+    register("lora", LoRA)
