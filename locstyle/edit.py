@@ -83,9 +83,9 @@ class Edit:
     """One edit of one photo.
 
     `image` is a file or a picture in memory; later `regions` lie on top. `size`: the working size,
-    the longer side or (height, width), None for the backbone's own. `feather` softens the masks
-    while denoising, `paste_feather` when pasting back, both in photo pixels. `digests` says what a
-    finished edit was made of.
+    a side for about its square in pixels, or (height, width) to fit inside; None takes the
+    backbone's own. `feather` softens the masks while denoising, `paste_feather` when pasting back,
+    both in photo pixels. `digests` says what a finished edit was made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
@@ -158,16 +158,31 @@ class Edit:
         data["fusion"] = fusing["name"] if len(fusing) == 1 else fusing
         return data
 
+    @property
+    def files(self) -> list[str]:
+        """The picture files the edit reads: its image and its masks."""
+        named = [self.image, *(_mask_file(region.mask) for region in self.regions)]
+        return [file for file in named if isinstance(file, str)]
+
     def beside(self, folder: Path) -> Edit:
-        """The same edit, its relative paths taken from `folder`; known names stay."""
+        """The same edit with its relative paths, which lead from `folder`, leading from here."""
+        return self._moved(lambda path: str(folder / path))
+
+    def seen_from(self, folder: Path) -> Edit:
+        """The same edit with its paths leading from `folder`; undone by `beside(folder)`."""
+        return self._moved(lambda path: _relative(path, folder))
+
+    def _moved(self, move: Callable[[str], str]) -> Edit:
+        """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
         regions = tuple(
-            replace(r, mask=_mask_beside(r.mask, folder), style=_style_beside(r.style, folder))
+            replace(r, mask=_moved_mask(r.mask, move), style=_moved_name(r.style, move))
             for r in self.regions
         )
+        image = move(self.image) if isinstance(self.image, str) else self.image
         backbone = self.backbone
-        if backbone.startswith(("./", "../", ".\\", "..\\")):
-            backbone = str(folder / backbone)
-        return replace(self, image=_beside(self.image, folder), regions=regions, backbone=backbone)
+        if backbone.startswith((".", "/", "\\")):
+            backbone = move(backbone)
+        return replace(self, image=image, regions=regions, backbone=backbone)
 
 
 def _made(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
@@ -287,17 +302,28 @@ def _is_unset(value: object, default: object) -> bool:
     return value is None or (isinstance(value, Mapping) and not value)
 
 
-def _beside(value: Any, folder: Path) -> Any:
-    return str(folder / value) if isinstance(value, str) else value
-
-
-def _mask_beside(mask: Any, folder: Path) -> Any:
+def _mask_file(mask: object) -> str | None:
+    """The file a mask is read from, if it is one."""
     if not isinstance(mask, str) or mask == "all" or mask.startswith("box:"):
+        return None
+    return mask.removeprefix("file:")
+
+
+def _moved_mask(mask: Any, move: Callable[[str], str]) -> Any:
+    file = _mask_file(mask)
+    if file is None:
         return mask
-    prefix = "file:" if mask.startswith("file:") else ""
-    return prefix + _beside(mask.removeprefix("file:"), folder)
+    return mask.removesuffix(file) + move(file)
 
 
-def _style_beside(style: Any, folder: Path) -> Any:
+def _moved_name(style: Any, move: Callable[[str], str]) -> Any:
+    """A style's file moved; what has neither folder nor suffix is a known name and stays."""
     is_file = isinstance(style, str) and (Path(style).suffix or "/" in style or "\\" in style)
-    return _beside(style, folder) if is_file else style
+    return move(style) if is_file else style
+
+
+def _relative(path: str, folder: Path) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        return os.path.abspath(path)

@@ -238,6 +238,17 @@ def test_paths_are_relative_to_the_recipe_and_names_stay_names(tmp_path):
     ]
 
 
+def test_paths_may_be_told_from_elsewhere_and_back(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    regions = (Region("file:a/m.png", "loras/x.safetensors"), Region("all", "neon"))
+    edit = Edit(tmp_path / "photo.png", regions)
+    seen = edit.seen_from(Path("out"))
+    assert seen.image == "../photo.png" and seen.regions[1] == edit.regions[1]
+    assert seen.regions[0] == Region("file:../a/m.png", "../loras/x.safetensors")
+    back = seen.beside(Path("out"))
+    assert [Path(f).resolve() for f in back.files] == [Path(f).resolve() for f in edit.files]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

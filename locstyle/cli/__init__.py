@@ -1,0 +1,91 @@
+"""The command line: one file per command; data on stdout, progress and remarks on stderr."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TextIO  # Any: what click hands through
+
+import click
+
+from locstyle.cli.doctor import doctor
+from locstyle.cli.plugins import plugins
+from locstyle.cli.replay import replay
+from locstyle.cli.run import run
+from locstyle.cli.styles import styles
+from locstyle.cli.stylize import stylize
+from locstyle.cli.train import train
+from locstyle.errors import LocstyleError, RecipeError
+from locstyle.host import Host, default_host
+
+CANCELLED = 130  # as a shell has it after Ctrl-C
+
+
+class CommandLine(click.Group):
+    """Our commands and those of plugins; errors of ours end in one sentence.
+
+    The context's `obj` is the Host, the default one unless the caller gave another.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._with_plugins(ctx).commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.commands.get(cmd_name) or self._with_plugins(ctx).commands.get(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        _host(ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", module="locstyle")
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except LocstyleError as error:
+                if ctx.params["traceback"]:
+                    raise
+                click.echo(f"error: {_one_line(error)}", err=True)
+                ctx.exit(2 if isinstance(error, RecipeError) else 1)
+            except KeyboardInterrupt:
+                click.echo("cancelled; nothing was written", err=True)
+                ctx.exit(CANCELLED)
+
+    def _with_plugins(self, ctx: click.Context) -> click.Group:
+        """A copy of this group that plugins have added to; the group itself stays as it is."""
+        group = click.Group(commands=dict(self.commands))
+        _host(ctx).add_commands(group)
+        return group
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="locstyle")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+def main(traceback: bool) -> None:
+    """Different regions of one photo, different styles; everything else bit for bit."""
+
+
+def _host(ctx: click.Context) -> Host:
+    if ctx.obj is None:
+        ctx.obj = default_host()
+    host: Host = ctx.obj
+    return host
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    click.echo(f"warning: {_one_line(message)}", err=True)
+
+
+def _one_line(message: object) -> str:
+    return "; ".join(line.strip() for line in str(message).splitlines())
+
+
+for _command in (stylize, run, replay, train, styles, plugins, doctor):
+    main.add_command(_command)

@@ -1,0 +1,110 @@
+"""`locstyle doctor`: versions, devices, weights, and what is missing."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import click
+
+from locstyle.cli.shared import json_option, print_json
+from locstyle.errors import LocstyleError
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+PACKAGES = (
+    "locstyle",
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "safetensors",
+    "pillow",
+    "numpy",
+)
+EXTRAS = ("fastsam", "sam")
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(host: Host, as_json: bool) -> None:
+    """Show versions, devices, weights and what is missing."""
+    found = {
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "devices": _devices(),
+        "backbones": {name: _weights(host, name) for name in host.names("backbones")},
+        "styles": _styles(),
+        "extras": {name: _extra(name) for name in EXTRAS},
+        "failed_plugins": {p.name: str(p.error) for p in host.plugins if p.error},
+    }
+    if as_json:
+        print_json(found)
+        return
+    for section, facts in found.items():
+        for line in _lines(section.replace("_", " "), facts):
+            click.echo(line)
+
+
+def _lines(section: str, facts: object) -> Iterator[str]:
+    if isinstance(facts, dict):
+        for name, fact in facts.items():
+            yield f"{section:<15} {name}: {fact}"
+    else:
+        yield f"{section:<15} {facts}"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return f"missing; pip install {package}"
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    devices = {"cpu": f"{torch.get_num_threads()} threads"}
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        devices[f"cuda:{index}"] = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"
+    if torch.backends.mps.is_available():
+        devices["mps"] = "present, not supported"
+    return devices
+
+
+def _weights(host: Host, name: str) -> str:
+    """Loads the backbone, which is the only honest test."""
+    from locstyle.editor import Editor
+
+    try:
+        backbone = Editor.load(name, device="cpu", host=host).backbone
+    except LocstyleError as error:
+        return f"missing: {error}"
+    return f"found, family {backbone.family}, {backbone.native} pixels, {backbone.digest[:12]}"
+
+
+def _styles() -> str:
+    from locstyle.style import list_styles
+
+    return ", ".join(path.stem for path in list_styles()) or "none"
+
+
+def _extra(extra: str) -> str:
+    """Whether an extra's packages are there, by the requirements of our own distribution."""
+    lines = metadata.requires("locstyle") or []
+    wanted = [re.split(r"[^\w.-]", line)[0] for line in lines if _asks_for(line, extra)]
+    missing = [name for name in wanted if find_spec(name.replace("-", "_")) is None]
+    return (
+        f"missing {', '.join(missing)}; pip install 'locstyle[{extra}]'" if missing else "present"
+    )
+
+
+def _asks_for(requirement: str, extra: str) -> bool:
+    return re.search(rf"extra == ['\"]{extra}['\"]", requirement) is not None

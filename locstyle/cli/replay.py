@@ -1,0 +1,38 @@
+"""`locstyle replay`: does an edit come out the same again?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from locstyle.cli.shared import DTYPES, PATH, device_option, json_option, print_json, run_edit
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+
+@click.command()
+@click.argument("picture", type=PATH)
+@device_option
+@click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32.")
+@json_option
+@click.pass_context
+def replay(
+    ctx: click.Context, picture: Path, device: str, dtype: str | None, as_json: bool
+) -> None:
+    """Run a PICTURE's own edit again and compare.
+
+    Only a PNG of ours carries its edit. Exits with 0 if every pixel comes out the same, else 1.
+    """
+    from locstyle.replay import compare, embedded_edit
+
+    host: Host = ctx.obj
+    edit = embedded_edit(picture)
+    outcome = compare(picture, edit, run_edit(host, edit, device, dtype, check=False))
+    if as_json:
+        print_json(outcome.to_dict())
+    else:
+        click.echo(outcome.describe())
+    ctx.exit(0 if outcome.is_identical else 1)

@@ -1,0 +1,130 @@
+"""Options several commands have, and what they share in running an edit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what click parsed
+
+import click
+
+from locstyle.errors import RecipeError
+from locstyle.files import check_output
+from locstyle.recipe import from_yaml
+
+if TYPE_CHECKING:
+    from locstyle.edit import Edit
+    from locstyle.host import Host
+    from locstyle.result import Result
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+DTYPES = ("float32", "float16", "bfloat16")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …"
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    """How to run an edit and where its results go."""
+
+    output: Path
+    device: str
+    dtype: str | None
+    check: bool
+    as_json: bool
+    contact_sheet: Path | None
+
+
+def running_options(command: _Command) -> _Command:
+    """The options of `Running`, which a command takes as `**given`."""
+    for option in (
+        json_option,
+        click.option("--contact-sheet", type=PATH, help="Also write input, masks, styles, result."),
+        click.option(
+            "--check/--no-check",
+            default=True,
+            show_default=True,
+            help="Measure how well the photo survives inversion: one more row per step.",
+        ),
+        click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32."),
+        device_option,
+        click.option("-o", "--output", type=PATH, required=True, help="The picture to write."),
+    ):
+        command = option(command)
+    return command
+
+
+def fusion_options(option: str) -> Callable[[_Command], _Command]:
+    """`option` key=value, repeatable: a plugin's options."""
+    return click.option(
+        option, "--option", "options", multiple=True, metavar="KEY=VALUE", help="A plugin's option."
+    )
+
+
+def read_options(given: tuple[str, ...], flag: str = "-O") -> dict[str, Any]:
+    """key=value texts as a mapping, values read as YAML."""
+    options: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise RecipeError(f"{flag} {text!r}: give KEY=VALUE")
+        if key in options:
+            raise RecipeError(f"{flag} {text!r}: {key!r} is given twice")
+        options[key] = from_yaml(value, f"{flag} {text!r}")
+    return options
+
+
+def run_edit(host: Host, edit: Edit, device: str, dtype: str | None, *, check: bool) -> Result:
+    """The result of an edit, with its progress on stderr."""
+    import torch
+
+    from locstyle.cli.progress import progress
+    from locstyle.editor import Editor
+
+    exact = None if dtype is None else getattr(torch, dtype)
+    editor = Editor.load(edit.backbone, device=device, dtype=exact, host=host)
+    with progress() as on_step:
+        return editor.run(edit, on_step, check_inversion=check)
+
+
+def run_and_save(
+    host: Host, edit: Edit, running: Running, *, inputs: tuple[Path, ...] = ()
+) -> None:
+    """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
+    from locstyle.cli.report import report_lines
+    from locstyle.photo import Photo
+    from locstyle.sheet import result_sheet
+
+    files = [*map(Path, edit.files), *inputs]
+    check_output(running.output, files)
+    if running.contact_sheet:
+        check_output(running.contact_sheet, [*files, running.output])
+    if isinstance(edit.image, str):
+        check_output(running.output, files, photo=Photo.open(edit.image))
+    host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
+    result = run_edit(host, edit, running.device, running.dtype, check=running.check)
+    result.save(running.output)
+    if running.contact_sheet:
+        Photo.from_image(result_sheet(result)).save(running.contact_sheet)
+    for line in report_lines(result):
+        click.echo(line, err=True)
+    if running.as_json:
+        print_json({"output": str(running.output), **result_data(result)})
+    else:
+        click.echo(running.output)
+
+
+def result_data(result: Result) -> dict[str, Any]:
+    """A result as plain data: the resolved edit and the report."""
+    return {"edit": result.edit.to_dict(), "report": result.report.to_dict()}
+
+
+def print_json(data: Mapping[str, Any] | list[Any]) -> None:
+    """Plain data on stdout."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))

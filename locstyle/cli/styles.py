@@ -1,0 +1,47 @@
+"""`locstyle styles`: the styles that can be named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from locstyle.cli.shared import json_option, print_json
+from locstyle.errors import StyleError
+
+
+@click.command()
+@json_option
+def styles(as_json: bool) -> None:
+    """List the styles in ./loras and the shipped ones."""
+    from locstyle.style import list_styles
+
+    found = [_facts(path) for path in list_styles()]
+    if as_json:
+        print_json(found)
+        return
+    for style in found:
+        click.echo(_line(style))
+    if not found:
+        click.echo(
+            "none; make one with: locstyle train lora PICTURE -o loras/NAME.safetensors", err=True
+        )
+
+
+def _facts(path: Path) -> dict[str, str]:
+    from locstyle.style_file import read_header
+
+    try:
+        header = read_header(path)
+    except StyleError as error:
+        return {"name": path.stem, "path": str(path), "error": str(error)}
+    keys = ("family", "kind", "rank", "trigger", "licence", "made_by", "base_digest")
+    return {"name": path.stem, "path": str(path), **{k: header[k] for k in keys if k in header}}
+
+
+def _line(style: dict[str, str]) -> str:
+    if "error" in style:
+        return f"{style['name']:<16} unreadable: {style['error']}"
+    family, rank = style.get("family", "other tool's"), style.get("rank", "?")
+    facts = f"{style['name']:<16} {family:<8} rank {rank:<4}"
+    return f"{facts} {style.get('trigger', '')!r}  {style['path']}"

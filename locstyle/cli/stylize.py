@@ -1,0 +1,76 @@
+"""`locstyle stylize`: one edit from arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
+
+import click
+
+from locstyle.cli.regions import read_regions
+from locstyle.cli.shared import (
+    PATH,
+    Running,
+    fusion_options,
+    read_options,
+    run_and_save,
+    running_options,
+)
+from locstyle.edit import Edit, Fusing
+from locstyle.recipe import to_yaml
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+
+@click.command()
+@click.argument("photo", type=PATH)
+@click.option(
+    "-r",
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="MASK=STYLE[@STRENGTH]",
+    help="A picture file, box:x0,y0,x1,y1 or all; a style's file or name; repeatable.",
+)
+@click.option("--prompt", default="", help="What the photo shows.")
+@click.option(
+    "--region-prompt",
+    "prompts",
+    multiple=True,
+    metavar="N=TEXT",
+    help="The prompt of the N-th region.",
+)
+@click.option("--negative", default="", help="What to stay away from.")
+@click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
+@click.option("--fusion", default="diffstyler", show_default=True, help="See `locstyle plugins`.")
+@click.option("--preset", help="A preset of the fusion.")
+@fusion_options("-O")
+@click.option("--steps", type=int, default=50, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--size", type=int, help="Working size in pixels a side; the backbone's own if not given."
+)
+@click.option("--feather", type=float, default=2.0, show_default=True, help="Pixels; denoising.")
+@click.option(
+    "--paste-feather", type=float, default=2.0, show_default=True, help="Pixels; pasting."
+)
+@click.option("--dry-run", is_flag=True, help="Print the recipe and stop.")
+@running_options
+@click.pass_obj
+def stylize(
+    host: Host,
+    /,
+    photo: str,
+    regions: tuple[str, ...],
+    prompts: tuple[str, ...],
+    dry_run: bool,
+    **given: Any,
+) -> None:
+    """Style regions of PHOTO and keep everything else."""
+    running = Running(**{name: given.pop(name) for name in Running.__dataclass_fields__})
+    fusing = Fusing(given.pop("fusion"), given.pop("preset"), read_options(given.pop("options")))
+    edit = Edit(photo, tuple(read_regions(regions, prompts)), fusion=fusing, **given)
+    if dry_run:
+        click.echo(to_yaml(edit.to_dict()), nl=False)
+    else:
+        run_and_save(host, edit, running)

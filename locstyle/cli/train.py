@@ -1,0 +1,131 @@
+"""`locstyle train`: a style file from pictures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from locstyle.cli.shared import (
+    PATH,
+    device_option,
+    fusion_options,
+    json_option,
+    print_json,
+    read_options,
+)
+from locstyle.files import check_output
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+    from locstyle.protocols import StyleEncoder, StyleRequest
+    from locstyle.style import Style
+
+
+@click.command()
+@click.argument("encoder")
+@click.argument("images", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="The .safetensors file to write.")
+@click.option("--prompt", default="", help="The words the style will answer to.")
+@click.option("--name", help="The style's name; the file's if not given.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--licence", default="", help="Of the pictures, for the file's header.")
+@click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
+@click.option("--preset", help="A preset of the encoder.")
+@fusion_options("-O")
+@device_option
+@json_option
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    encoder: str,
+    images: tuple[Path, ...],
+    output: Path,
+    preset: str | None,
+    options: tuple[str, ...],
+    as_json: bool,
+    **given: str | int | None,
+) -> None:
+    """Learn a style from IMAGES with an ENCODER.
+
+    `lora` is ours; `locstyle plugins` lists more.
+    """
+    host: Host = ctx.obj
+    check_output(output, images, suffixes=(".safetensors",))
+    maker = host.style_encoder(encoder, read_options(options), preset=preset)
+    backbone, device = str(given.pop("backbone")), str(given.pop("device"))
+    style = _encode(host, maker, images, _request(ctx, output, given), (backbone, device))
+    style.save(output)
+    if as_json:
+        print_json(_facts(style, output))
+    else:
+        click.echo(f"{style!r}", err=True)
+        click.echo(output)
+
+
+def _request(
+    ctx: click.Context, output: Path, given: Mapping[str, str | int | None]
+) -> StyleRequest:
+    from locstyle.protocols import StyleRequest
+
+    return StyleRequest(
+        name=str(given["name"] or output.stem),
+        prompt=str(given["prompt"]),
+        seed=int(given["seed"] or 0),
+        licence=str(given["licence"]),
+        made_by=_command_line(ctx),
+    )
+
+
+def _encode(
+    host: Host,
+    maker: StyleEncoder,
+    images: tuple[Path, ...],
+    request: StyleRequest,
+    model: tuple[str, str],
+) -> Style:
+    """The style, learned in full precision whatever the device, with progress on stderr."""
+    import torch
+
+    from locstyle.cli.progress import progress
+    from locstyle.editor import Editor
+    from locstyle.photo import Photo
+
+    pictures = [Photo.open(path).image for path in images]
+    backbone, device = model
+    editor = Editor.load(backbone, device=device, dtype=torch.float32, host=host)
+    with progress() as on_step:
+        return maker.encode(pictures, editor.backbone, request, on_step)
+
+
+def _command_line(ctx: click.Context) -> str:
+    """What was typed, as the style's header keeps it; pictures by name, without their folders."""
+    words = ["locstyle", "train"]
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[name]
+        values = value if isinstance(value, tuple) else (value,)
+        for one in values:
+            flag = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
+            words += [*flag, one.name if isinstance(one, Path) else str(one)]
+    return shlex.join(words)
+
+
+def _facts(style: Style, output: Path) -> dict[str, object]:
+    return {
+        "output": str(output),
+        "name": style.name,
+        "family": style.family,
+        "trigger": style.trigger,
+        "rank": style.rank,
+        "sites": len(style.deltas),
+        "digest": style.digest,
+        "meta": {key: value for key, value in style.meta.items() if key != "preview"},
+    }

@@ -1,0 +1,424 @@
+"""The command line on real files, with the tiny backbone registered as a plugin."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from locstyle.cli import main
+from locstyle.cli.regions import read_regions
+from locstyle.cli.shared import read_options
+from locstyle.edit import Edit, Fusing, Region
+from locstyle.errors import RecipeError
+from locstyle.hookspecs import hookimpl
+from locstyle.host import Host
+from locstyle.testing import random_style, tiny_backbone
+
+
+class Tiny:
+    """A plugin with the tiny backbone, a fusion that is interrupted, and a command."""
+
+    def __init__(self) -> None:
+        self.backbone = tiny_backbone()
+        self.loads = 0
+
+    def load(self, name, device, dtype):
+        self.loads += 1
+        return self.backbone
+
+    @hookimpl
+    def register_backbones(self, register):
+        register("tiny", self.load)
+
+    @hookimpl
+    def register_fusions(self, register):
+        register("interrupted", Interrupted)
+        register("broken", Broken)
+
+    @hookimpl
+    def register_commands(self, cli):
+        @cli.command()
+        @click.pass_obj
+        def hello(host):
+            """Say hello."""
+            click.echo(f"hello from {', '.join(host.names('backbones'))}")
+
+
+class Interrupted:
+    carries = frozenset({"deltas"})
+    requires_roles = frozenset()
+
+    def __init__(self):
+        from locstyle import Inversion
+
+        self.inversion = Inversion()
+
+    def plan(self, scene):
+        raise KeyboardInterrupt
+
+
+class Broken(Interrupted):
+    def plan(self, scene):
+        raise RecipeError("fusion: two\n  lines")
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return Tiny()
+
+
+@pytest.fixture(scope="module")
+def host(tiny):
+    host = Host(allow=["lora", "diffstyler", "singlepass"])
+    with host.temporarily(tiny, name="tiny-plugin"):
+        yield host
+
+
+@pytest.fixture
+def locstyle(host):
+    """Runs the command line and returns exit_code, stdout and stderr."""
+    return lambda *args: CliRunner().invoke(main, [str(a) for a in args], obj=host)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny):
+    """A working folder with photo.png, left.png and the styles one and two in loras/."""
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    Image.fromarray(noise).save("photo.png")
+    left = Image.new("L", (48, 40))
+    left.paste(255, (0, 0, 20, 40))
+    left.save("left.png")
+    Path("loras").mkdir()
+    for seed, name in enumerate(("one", "two")):
+        random_style(tiny.backbone, seed).save(f"loras/{name}.safetensors")
+    return tmp_path
+
+
+STYLIZE = ("stylize", "photo.png", "--backbone", "tiny", "--steps", 2)
+REGIONS = ("-r", "left.png=one", "-r", "box:30,4,44,30=two@0.8")
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+# stylize, run
+
+
+def test_stylize_styles_the_regions_and_keeps_the_rest(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "out.png\n"
+    before, after = pixels("photo.png"), pixels("out.png")
+    assert (before[:, 24:28] == after[:, 24:28]).all() and (
+        before[35:, 30:] == after[35:, 30:]
+    ).all()
+    assert (before[:, :16] != after[:, :16]).any() and (
+        before[8:26, 34:40] != after[8:26, 34:40]
+    ).any()
+    for words in ("region 1:", "left.png=one", "two@0.8", "rows:", "reconstruction:", "100.0000%"):
+        assert words in done.stderr
+    assert "invert" in done.stderr and "denoise" in done.stderr
+
+
+def test_json_on_stdout_is_the_resolved_edit_and_the_report(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--json", "--no-check")
+    data = json.loads(done.stdout)
+    assert data["output"] == "out.png"
+    assert data["report"]["outside_identical"] == 1.0
+    assert data["report"]["reconstruction_psnr"] is None
+    assert Edit.from_dict(data["edit"]).digests["image"]
+
+
+def test_a_dry_run_prints_a_recipe_that_runs_to_the_same_pixels(locstyle, folder, tiny):
+    loads = tiny.loads
+    arguments = (*STYLIZE, *REGIONS, "--fusion", "singlepass", "-O", "guidance=3", "--seed", 5)
+    arguments += (
+        "--prompt",
+        "a street",
+        "--region-prompt",
+        "2=a door",
+        "--feather",
+        1,
+        "-o",
+        "a.png",
+    )
+    dry = locstyle(*arguments, "--dry-run")
+    assert dry.exit_code == 0 and tiny.loads == loads and not Path("a.png").exists()
+    Path("recipe.yaml").write_text(dry.stdout)
+    edit = Edit.open("recipe.yaml")
+    assert edit.fusion == Fusing("singlepass", options={"guidance": 3})
+    assert edit.regions[1] == Region("box:30,4,44,30", "two", strength=0.8, prompt="a door")
+    assert locstyle(*arguments).exit_code == 0
+    assert locstyle("run", "recipe.yaml", "-o", "b.png").exit_code == 0
+    assert (pixels("a.png") == pixels("b.png")).all()
+
+
+def test_run_reads_paths_beside_the_recipe_and_takes_other_steps(locstyle, folder, monkeypatch):
+    dry = locstyle(*STYLIZE, "-r", "left.png=loras/one.safetensors", "-o", "x.png", "--dry-run")
+    Path("recipe.yaml").write_text(dry.stdout)
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    done = locstyle("run", "../recipe.yaml", "--steps", 1, "-o", "out.png", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["edit"]["steps"] == 1
+
+
+def test_a_contact_sheet_shows_input_masks_styles_and_result(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--contact-sheet", "sheet.png")
+    assert done.exit_code == 0, done.output
+    height, width = pixels("sheet.png").shape[:2]
+    assert width > 4 * 256 and 256 < height < 300  # two masks: these styles have no preview
+
+
+@pytest.mark.parametrize(
+    ("given", "mask", "style", "strength"),
+    [
+        ("sky.png=neon", "sky.png", "neon", 1.0),
+        ("sky.png=neon@0.8", "sky.png", "neon", 0.8),
+        ("a=b.png=neon@1e-1", "a=b.png", "neon", 0.1),
+        ("me@home.png=a@b.safetensors", "me@home.png", "a@b.safetensors", 1.0),
+        ("me@2.png=a@b@2", "me@2.png", "a@b", 2.0),
+        (r"C:\a\sky.png=C:\b\x.safetensors@.5", r"C:\a\sky.png", r"C:\b\x.safetensors", 0.5),
+        ("box:1,2,3,4=neon", "box:1,2,3,4", "neon", 1.0),
+        ("all=loras/x.safetensors", "all", "loras/x.safetensors", 1.0),
+        ("file:all=neon@", "file:all", "neon@", 1.0),
+    ],
+)  # fmt: skip
+def test_regions_are_read_from_the_end(given, mask, style, strength):
+    assert read_regions([given]) == [Region(mask, style, strength=strength)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-r", "sky.png"], "-r 'sky.png': give MASK=STYLE or MASK=STYLE@STRENGTH"),
+        (["-r", "=neon"], "-r '=neon': give MASK=STYLE"),
+        (["-r", "left.png="], "-r 'left.png=': give MASK=STYLE"),
+        (["-r", "left.png=one@3"], "-r 'left.png=one@3': strength: got 3.0; give"),
+        ([], "regions: zero regions"),
+        (["-r", "all=one", "--region-prompt", "2=x"], "'2=x': give N=TEXT with N from 1 to 1"),
+        (["-r", "all=one", "--region-prompt", "x"], "--region-prompt 'x': give N=TEXT"),
+        (["-r", "all=one", *["--region-prompt", "1=x"] * 2], "region 1 has a prompt already"),
+        (["-r", "all=one", "--steps", "0"], "steps: got 0"),
+        (["-r", "all=one", "--fusion", "difstyler"], "did you mean 'diffstyler'?"),
+        (["-r", "all=one", "--preset", "referense"], "did you mean 'reference'?"),
+        (["-r", "all=one", "-O", "guidence=3"], "no such option; did you mean 'guidance'?"),
+        (["-r", "all=one", "-O", "guidance=high"], "options.guidance: got 'high'; give a number"),
+        (["-r", "all=one", "-O", "guidance"], "-O 'guidance': give KEY=VALUE"),
+        (["-r", "all=one", "-O", "guidance=[1"], "-O 'guidance=[1': not valid YAML"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_request_exit_with_2_and_one_sentence(locstyle, folder, arguments, message):
+    done = locstyle(*STYLIZE, *arguments, "-o", "out.png")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr and done.stdout == ""
+    assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("photo", "region", "output", "message"),
+    [
+        ("photo.png", "all=one", "photo.png", "is also an input"),
+        ("photo.png", "left.png=one", "left.png", "is also an input"),
+        ("photo.png", "file:left.png=one", "left.png", "is also an input"),
+        ("photo.png", "all=one", "nowhere/out.png", "does not exist"),
+        ("photo.png", "all=one", "out.gif", "cannot write '.gif'"),
+        ("photo.png", "all=one", "out", "a file without ending"),
+        ("missing.png", "all=one", "out.png", "missing.png: no such file"),
+    ],
+)
+def test_outputs_are_refused_before_any_work(
+    locstyle, folder, tiny, photo, region, output, message
+):
+    loads = tiny.loads
+    done = locstyle("stylize", photo, "--backbone", "tiny", "-r", region, "-o", output)
+    assert done.exit_code == 1 and message in done.stderr and tiny.loads == loads
+
+
+def test_a_format_that_would_lose_alpha_is_refused_before_any_work(locstyle, folder, tiny):
+    Image.new("RGBA", (48, 40)).save("clear.png")
+    loads = tiny.loads
+    done = locstyle("stylize", "clear.png", "--backbone", "tiny", "-r", "all=one", "-o", "out.jpg")
+    assert done.exit_code == 1 and "JPEG holds no alpha" in done.stderr and tiny.loads == loads
+
+
+def test_the_contact_sheet_may_not_replace_the_output(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--contact-sheet", "out.png")
+    assert done.exit_code == 1 and "is also an input" in done.stderr
+
+
+def test_errors_of_the_editor_name_the_region(locstyle, folder):
+    done = locstyle(*STYLIZE, "-r", "all=one", "-r", "skye.png=two", "-o", "out.png")
+    assert done.exit_code == 1 and "regions[1].mask" in done.stderr
+    done = locstyle(*STYLIZE, "-r", "all=onne", "-o", "out.png")
+    assert done.exit_code == 1 and "did you mean 'one'" in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_and_exits_with_130(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "--fusion", "interrupted", "-o", "out.png")
+    assert done.exit_code == 130
+    assert done.stderr.endswith("cancelled; nothing was written\n")
+    assert not [p for p in folder.iterdir() if "out" in p.name or "locstyle" in p.name]
+
+
+def test_an_error_of_two_lines_is_told_in_one(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "--fusion", "broken", "-o", "out.png")
+    assert done.stderr.endswith("error: fusion: two; lines\n") and done.exit_code == 2
+
+
+def test_traceback_raises_the_error_itself(locstyle, folder):
+    done = locstyle("--traceback", *STYLIZE, "-o", "out.png")
+    assert isinstance(done.exception, RecipeError)
+
+
+def test_warnings_are_one_line(locstyle, folder):
+    done = locstyle(*STYLIZE, "-r", "all=one", "--prompt", "a long story " * 9, "-o", "out.png")
+    assert done.exit_code == 0, done.output
+    (line,) = {line for line in done.stderr.splitlines() if line.startswith("warning: prompt")}
+    assert "cut" in line
+    assert warnings.showwarning.__module__ != "locstyle.cli"
+
+
+# train, styles
+
+
+def test_train_writes_a_style_that_can_be_named(locstyle, folder):
+    done = locstyle(
+        "train", "lora", "photo.png", "-o", "loras/mine.safetensors", "--backbone", "tiny",
+        "--prompt", "a painting in mine style", "--licence", "CC0", "--seed", 3, "-O", "steps=2",
+        "-O", "rank=2", "-O", "lr=1e-4", "-O", "crops=2", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["name"], facts["family"], facts["rank"]) == ("mine", "tiny", 2)
+    assert facts["trigger"] == "a painting in mine style"
+    assert facts["meta"]["licence"] == "CC0"
+    assert facts["meta"]["made_by"].startswith("locstyle train lora photo.png -o mine.safetensors")
+    assert "-O steps=2 -O rank=2" in facts["meta"]["made_by"]
+    assert "train" in done.stderr and "loss" in done.stderr
+    listed = json.loads(locstyle("styles", "--json").stdout)
+    assert [s["name"] for s in listed if s["path"].startswith("loras")] == ["mine", "one", "two"]
+    styled = locstyle(*STYLIZE, "-r", "all=mine", "-o", "out.png")
+    assert styled.exit_code == 0, styled.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["lora", "photo.png", "-o", "x.pt"], 1, "cannot write '.pt'"),
+        (["lora", "photo.png", "-o", "no/x.safetensors"], 1, "does not exist"),
+        (["lora", "nothing.png", "-o", "x.safetensors"], 1, "no such file"),
+        (["lorra", "photo.png", "-o", "x.safetensors"], 2, "did you mean 'lora'?"),
+        (["lora", "photo.png", "-o", "x.safetensors", "-O", "rnak=3"], 2, "did you mean 'rank'?"),
+        (["lora", "photo.png", "-o", "x.safetensors", "--preset", "x"], 2, "no preset 'x'"),
+    ],
+)
+def test_train_refuses_mistakes_before_any_work(locstyle, folder, tiny, arguments, code, message):
+    loads = tiny.loads
+    done = locstyle("train", *arguments, "--backbone", "tiny")
+    assert done.exit_code == code and message in done.stderr and tiny.loads == loads
+    assert not list(folder.glob("x.*"))
+
+
+def test_styles_lists_unreadable_files_too(locstyle, folder):
+    Path("loras/bad.safetensors").write_bytes(b"nothing")
+    done = locstyle("styles")
+    assert done.exit_code == 0
+    assert "unreadable" in next(li for li in done.stdout.splitlines() if li.startswith("bad"))
+    assert any(line.startswith("one ") and "tiny" in line for line in done.stdout.splitlines())
+
+
+# plugins, doctor, the program itself
+
+
+def test_plugins_lists_what_is_offered(locstyle):
+    data = {p["name"]: p for p in json.loads(locstyle("plugins", "--json").stdout)}
+    assert data["tiny-plugin"]["offers"]["backbones"] == {"tiny": {"options": {}, "presets": []}}
+    assert data["tiny-plugin"]["offers"]["commands"] == ["hello"]
+    assert data["diffstyler"]["distribution"] == "locstyle"
+    offered = data["diffstyler"]["offers"]["fusions"]["diffstyler"]
+    assert "reference" in offered["presets"]
+    assert offered["options"]["guidance"]["type"] == "a number"
+    text = locstyle("plugins").stdout
+    assert "fusions: diffstyler" in text and "diffstyler presets: reference" in text
+
+
+def test_plugins_shows_failed_ones(tmp_path):
+    failed = Host(allow=["nobody"])
+    done = CliRunner().invoke(main, ["plugins"], obj=failed)
+    assert done.exit_code == 0 and "failed and was skipped: PluginError" in done.stdout
+    assert json.loads(CliRunner().invoke(main, ["plugins", "--json"], obj=failed).stdout)[0][
+        "error"
+    ]
+
+
+def test_plugin_commands_are_ours_too(locstyle):
+    assert "hello from tiny" in locstyle("hello").stdout
+    assert "Say hello." in locstyle("--help").stdout
+    assert "hello" not in CliRunner().invoke(main, ["--help"], obj=Host(allow=())).stdout
+
+
+def test_doctor_tells_versions_weights_and_what_is_missing(locstyle, folder):
+    data = json.loads(locstyle("doctor", "--json").stdout)
+    assert data["versions"]["torch"] and data["devices"]["cpu"]
+    assert data["backbones"]["tiny"].startswith("found, family tiny, 32 pixels")
+    assert set(data["extras"]) == {"fastsam", "sam"}
+    assert "one, two" in data["styles"]
+    for fact in data["extras"].values():
+        assert fact == "present" or "pip install 'locstyle[" in fact
+    assert "cpu:" in locstyle("doctor").stdout
+
+
+def test_doctor_says_which_weights_are_missing(host, folder):
+    from locstyle import load_backbone
+
+    def load(name, device, dtype):
+        return load_backbone(folder / "none", device=device)
+
+    class Lost:
+        @hookimpl
+        def register_backbones(self, register):
+            register("lost", load)
+
+    with host.temporarily(Lost()):
+        data = json.loads(CliRunner().invoke(main, ["doctor", "--json"], obj=host).stdout)
+    assert data["backbones"]["lost"].startswith("missing:")
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "locstyle", "--version"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout.startswith("locstyle, version")
+
+
+def test_every_command_explains_itself(locstyle):
+    for name in main.commands:
+        done = locstyle(name, "--help")
+        assert done.exit_code == 0 and done.stdout.startswith("Usage:")
+
+
+def test_options_are_read_as_yaml():
+    assert read_options(("a=1", "b=x=y", "c=[0, 0.5]", "d=", "e=1e-4")) == {
+        "a": 1,
+        "b": "x=y",
+        "c": [0, 0.5],
+        "d": None,
+        "e": 1e-4,
+    }
+    with pytest.raises(RecipeError, match="'a' is given twice"):
+        read_options(("a=1", "a=2"))
