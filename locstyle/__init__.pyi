@@ -1,37 +1,74 @@
 # The public names, all of them. Loaded lazily by `__init__.py`; plugins import nothing else.
-from .edit import Edit, Fusing, Region
-from .editor import Editor
-from .engine.attend import Read, combine
-from .engine.backbone import Backbone, Text, load_backbone
-from .engine.denoise import denoise
-from .engine.interventions import Deltas, RegionalText, Share, ShareFeature
-from .engine.intervene import MIXED, Call, Intervention, Row
-from .engine.ownership import Ownership
-from .engine.plan import Branch, Compose, Hold, Plan, Predictions, Scene, SceneRegion, Window, guide
-from .engine.progress import OnStep, Step
-from .engine.schedule import CLEAN, Schedule
-from .engine.sites import Site, Sites
-from .engine.trajectory import Inversion, Trajectory, invert
-from .engine.training import Training, generator, noise_loss, train
-from .errors import (
-    BackboneError,
-    DenoiseError,
-    LocstyleError,
-    MaskError,
-    OutputError,
-    PhotoError,
-    PluginError,
-    RecipeError,
-    SegmenterError,
-    SiteError,
-    StyleError,
-    did_you_mean,
-)
-from .hookspecs import Register, hookimpl
-from .host import Host, default_host
-from .masks import Mask, Partition
-from .photo import Canvas, Photo
-from .protocols import Fusion, Prompt, Segmenter, StyleEncoder, StyleRequest
-from .style import Coverage, Delta, Style, find_style, list_styles, read_style, thumbnail
+# `X as X` is how a stub says that a name is re-exported.
+from .canvas import Canvas as Canvas
+from .edit import Edit as Edit
+from .edit import Fusing as Fusing
+from .edit import Region as Region
+from .editor import Editor as Editor
+from .engine.attend import Read as Read
+from .engine.attend import combine as combine
+from .engine.backbone import Backbone as Backbone
+from .engine.backbone import Text as Text
+from .engine.backbone import load_backbone as load_backbone
+from .engine.denoise import denoise as denoise
+from .engine.intervene import MIXED as MIXED
+from .engine.intervene import Call as Call
+from .engine.intervene import Intervention as Intervention
+from .engine.intervene import Row as Row
+from .engine.interventions import Deltas as Deltas
+from .engine.interventions import RegionalText as RegionalText
+from .engine.interventions import Share as Share
+from .engine.interventions import ShareFeature as ShareFeature
+from .engine.ownership import Ownership as Ownership
+from .engine.plan import Branch as Branch
+from .engine.plan import Compose as Compose
+from .engine.plan import Hold as Hold
+from .engine.plan import Plan as Plan
+from .engine.plan import Predictions as Predictions
+from .engine.plan import Scene as Scene
+from .engine.plan import SceneRegion as SceneRegion
+from .engine.plan import Window as Window
+from .engine.plan import guide as guide
+from .engine.progress import OnStep as OnStep
+from .engine.progress import Step as Step
+from .engine.schedule import CLEAN as CLEAN
+from .engine.schedule import Schedule as Schedule
+from .engine.sites import Site as Site
+from .engine.sites import Sites as Sites
+from .engine.training import Training as Training
+from .engine.training import generator as generator
+from .engine.training import train as train
+from .engine.trajectory import Inversion as Inversion
+from .engine.trajectory import Trajectory as Trajectory
+from .engine.trajectory import invert as invert
+from .errors import BackboneError as BackboneError
+from .errors import DenoiseError as DenoiseError
+from .errors import LocstyleError as LocstyleError
+from .errors import MaskError as MaskError
+from .errors import OutputError as OutputError
+from .errors import PhotoError as PhotoError
+from .errors import PluginError as PluginError
+from .errors import RecipeError as RecipeError
+from .errors import SegmenterError as SegmenterError
+from .errors import SiteError as SiteError
+from .errors import StyleError as StyleError
+from .errors import did_you_mean as did_you_mean
+from .hookspecs import Register as Register
+from .hookspecs import hookimpl as hookimpl
+from .host import Host as Host
+from .host import default_host as default_host
+from .masks import Mask as Mask
+from .masks import Partition as Partition
+from .photo import Photo as Photo
+from .protocols import Fusion as Fusion
+from .protocols import Prompt as Prompt
+from .protocols import Segmenter as Segmenter
+from .protocols import StyleEncoder as StyleEncoder
+from .protocols import StyleRequest as StyleRequest
+from .result import Report as Report
+from .result import Result as Result
+from .style import Delta as Delta
+from .style import Style as Style
+from .style import thumbnail as thumbnail
 
 __version__: str

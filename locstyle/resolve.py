@@ -1,0 +1,155 @@
+"""From a request to a job: every name found, every file read, every mistake named, nothing
+denoised."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from locstyle.canvas import Canvas
+from locstyle.edit import Edit, Region
+from locstyle.engine.backbone import Backbone
+from locstyle.errors import MaskError, RecipeError, SegmenterError
+from locstyle.masks import Mask, Partition, read_mask
+from locstyle.photo import Photo
+from locstyle.protocols import Fusion, Prompt
+from locstyle.style import Style, find_style, read_style
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """An edit whose every name and file has been found and checked.
+
+    `masks` and `styles` are in the order of the edit's regions; masks have the photo's size.
+    """
+
+    edit: Edit
+    fusion: Fusion
+    photo: Photo
+    masks: tuple[Mask, ...]
+    styles: tuple[Style | None, ...]
+    canvas: Canvas
+
+    def partition(self, width: Literal["feather", "paste_feather"]) -> Partition:
+        """The masks as a partition of the photo, softened by one of the two feathers."""
+        common = getattr(self.edit, width)
+        own = [getattr(region, width) for region in self.edit.regions]
+        return Partition.of(self.masks).feather([common if w is None else w for w in own])
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Each region's prompt; see `region_prompt`."""
+        pairs = zip(self.edit.regions, self.styles, strict=True)
+        return tuple(region_prompt(region, style, self.edit) for region, style in pairs)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of everything the job reads, by its place in the edit."""
+        found = {"image": self.photo.sha256}
+        for index, (mask, style) in enumerate(zip(self.masks, self.styles, strict=True)):
+            found[f"regions[{index}].mask"] = mask.sha256
+            if style is not None:
+                found[f"regions[{index}].style"] = style.digest
+        return found
+
+
+def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
+    """The job of an edit on a backbone.
+
+    Raises:
+        LocstyleError: whatever is wrong with the request; its message names the place.
+    """
+    fusing = edit.fusion
+    fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
+    _check_backbone(fusion, edit, backbone)
+    photo = _photo(edit.image)
+    canvas = Canvas.fit(
+        photo.size, size=edit.size, native=backbone.native, multiple=backbone.multiple
+    )
+    masks = tuple(
+        _mask(region, photo, host, f"regions[{i}].mask") for i, region in enumerate(edit.regions)
+    )
+    styles = tuple(
+        _style(region, fusion, backbone, f"regions[{i}].style")
+        for i, region in enumerate(edit.regions)
+    )
+    return Job(edit, fusion, photo, masks, styles, canvas)
+
+
+def region_prompt(region: Region, style: Style | None, edit: Edit) -> str:
+    """A region's own prompt, else its style's trigger with the edit's prompt as its subject."""
+    if region.prompt is not None:
+        return region.prompt
+    trigger = style.trigger if style else ""
+    return f"{trigger} of {edit.prompt}" if trigger and edit.prompt else trigger or edit.prompt
+
+
+def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:
+    missing = sorted(fusion.requires_roles - backbone.sites.roles)
+    if missing:
+        raise RecipeError(
+            f"fusion: {edit.fusion.name!r} needs {', '.join(missing)} layers, which backbone "
+            f"{backbone.name!r} does not have"
+        )
+    most = len(backbone.alphas) - 1
+    if edit.steps > most:
+        raise RecipeError(f"steps: got {edit.steps}; backbone {backbone.name!r} takes 1 to {most}")
+
+
+def _photo(image: Any) -> Photo:
+    if isinstance(image, Photo):
+        return image
+    return Photo.open(image) if isinstance(image, str | Path) else Photo.from_image(image)
+
+
+def _mask(region: Region, photo: Photo, host: Host, where: str) -> Mask:
+    source = region.mask
+    if not isinstance(source, Mapping):
+        return read_mask(source, photo, where=where)
+    asked: Mapping[str, Any] = source  # checked key by key by Region
+    segmenter = host.segmenter(asked["segmenter"], asked.get("options"))
+    prompt = Prompt(
+        points=tuple((float(x), float(y)) for x, y in asked.get("points", ())),
+        box=tuple(asked["box"]) if "box" in asked else None,
+        text=asked.get("text"),
+    )
+    try:
+        found = segmenter.segment(photo.image.convert("RGB"), prompt)
+    except SegmenterError as error:
+        raise SegmenterError(f"{where}: {error}") from error
+    if not found:
+        raise MaskError(f"{where}: segmenter {asked['segmenter']!r} found nothing")
+    return read_mask(found[0], photo, where=where)
+
+
+def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> Style | None:
+    if region.style is None:
+        return None
+    style = (
+        region.style if isinstance(region.style, Style) else _read(region.style, backbone, where)
+    )
+    if style.family != backbone.family:
+        raise RecipeError(
+            f"{where}: {style.name!r} was made for backbone family {style.family!r}; this backbone "
+            f"is of family {backbone.family!r}"
+        )
+    stray = sorted(style.kinds - fusion.carries)
+    if stray:
+        raise RecipeError(
+            f"{where}: {style.name!r} carries {', '.join(stray)}, which this fusion cannot use; "
+            f"it uses {', '.join(sorted(fusion.carries))}"
+        )
+    return style
+
+
+def _read(name: str | Path, backbone: Backbone, where: str) -> Style:
+    path = find_style(name)
+    style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
+    if not coverage.is_complete:
+        warnings.warn(f"{where}: not all of {path} applies\n{coverage.describe()}", stacklevel=5)
+    return style
