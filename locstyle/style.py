@@ -122,6 +122,10 @@ class Style:
         """The same style with header entries added or replaced."""
         return replace(self, meta={**self.meta, **meta})
 
+    def with_preview(self, image: Image) -> Style:
+        """The same style with a small copy of `image` in its header."""
+        return self.with_meta(preview=thumbnail(image))
+
     def save(self, path: str | Path) -> Path:
         """Writes one safetensors file, whole or not at all; the same style gives the same bytes.
 

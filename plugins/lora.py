@@ -134,10 +134,10 @@ class LoRA:
             "loss": f"{sum(tail) / len(tail):.5f}",
             "licence": request.licence,
             "made_by": request.made_by,
-            "preview": ls.thumbnail(images[0]),
         }
         known = {key: value for key, value in meta.items() if value}
-        return ls.Style(request.name, backbone.family, deltas, known)
+        style = ls.Style(request.name, backbone.family, deltas, known)
+        return style.with_preview(images[0])
 
 
 @contextmanager

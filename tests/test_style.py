@@ -18,6 +18,7 @@ from torch import Tensor
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.sites import Sites
+from locstyle.style import Coverage, find_style, list_styles, read_style, thumbnail
 from locstyle.style_file import read_header
 from locstyle.style_keys import spellings
 from locstyle.testing import tiny_backbone
@@ -64,7 +65,7 @@ def test_a_saved_style_comes_back_exactly(tmp_path: Path, sites: Sites, dtype: t
     meta = {"trigger": "in ink style", "licence": "CC0", "ключ": "значение"}
     style = style_of(sites, **meta).to(dtype)
     path = style.save(tmp_path / "ink.safetensors")
-    found, coverage = ls.read_style(path, sites=sites, family="tiny")
+    found, coverage = read_style(path, sites=sites, family="tiny")
     assert_same(found.deltas, style.deltas)
     assert (found.name, found.family, dict(found.meta)) == ("ink", "tiny", meta)
     assert found.digest == style.digest
@@ -131,7 +132,7 @@ def test_the_weight_of_a_delta_is_scale_times_up_times_down() -> None:
 
 def test_the_preview_is_small_and_comes_back(sites: Sites) -> None:
     picture = Image.linear_gradient("L").resize((300, 200))
-    preview = style_of(sites, preview=ls.thumbnail(picture)).preview
+    preview = style_of(sites, preview=thumbnail(picture)).preview
     assert preview is not None and preview.size == (96, 64)
     assert style_of(sites, preview="not a picture").preview is None
     assert style_of(sites).preview is None
@@ -140,7 +141,7 @@ def test_the_preview_is_small_and_comes_back(sites: Sites) -> None:
 def test_a_style_shows_itself_in_a_notebook_without_trusting_its_header(sites: Sites) -> None:
     shown = style_of(sites, trigger="<script>")._repr_html_()
     assert "&lt;script&gt;" in shown and "<script>" not in shown
-    assert "<img" in style_of(sites, preview=ls.thumbnail(Image.new("RGB", (8, 8))))._repr_html_()
+    assert "<img" in style_of(sites, preview=thumbnail(Image.new("RGB", (8, 8))))._repr_html_()
 
 
 def test_meta_cannot_pose_as_the_format(sites: Sites) -> None:
@@ -154,7 +155,7 @@ def test_meta_cannot_pose_as_the_format(sites: Sites) -> None:
 def test_another_family_is_refused(tmp_path: Path, sites: Sites) -> None:
     path = style_of(sites).save(tmp_path / "ink.safetensors")
     with pytest.raises(ls.StyleError, match="made for family 'tiny', this backbone is 'mini'"):
-        ls.read_style(path, sites=sites, family="mini")
+        read_style(path, sites=sites, family="mini")
 
 
 def test_wrong_shapes_name_the_site_and_both_shapes(tmp_path: Path, sites: Sites) -> None:
@@ -162,7 +163,7 @@ def test_wrong_shapes_name_the_site_and_both_shapes(tmp_path: Path, sites: Sites
     wrong = ls.Delta(torch.zeros(2, 768), torch.zeros(sites[name].shape[0], 2))
     path = ls.Style("n", "tiny", {name: wrong}, {}).save(tmp_path / "a.safetensors")
     with pytest.raises(ls.StyleError) as caught:
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
     assert name in str(caught.value) and "(2, 768)" in str(caught.value)
     assert str(sites[name].shape) in str(caught.value)
 
@@ -172,7 +173,7 @@ def test_pickles_are_refused_with_the_reason(tmp_path: Path, sites: Sites, suffi
     path = tmp_path / f"lora{suffix}"
     path.write_bytes(b"\x80\x02cos\nsystem\n")
     with pytest.raises(ls.StyleError, match="run code"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x02}q\x00", b"\x80\x05"])
@@ -180,7 +181,7 @@ def test_a_renamed_pickle_is_recognised(tmp_path: Path, sites: Sites, start: byt
     path = tmp_path / "lora.safetensors"
     path.write_bytes(start + b"x" * 100)
     with pytest.raises(ls.StyleError, match="pickle under the name"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 50, 2000, -1])
@@ -188,14 +189,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path, sites: Sites, keep: int) ->
     path = style_of(sites).save(tmp_path / "ink.safetensors")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ls.StyleError, match="not a readable safetensors file"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 def test_garbage_is_refused(tmp_path: Path, sites: Sites) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(bytes(range(256)) * 10)
     with pytest.raises(ls.StyleError, match=r"a\.safetensors: not a readable"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -206,14 +207,14 @@ def test_numbers_that_are_not_finite_are_refused(
     next(iter(style.deltas.values())).up[0, 0] = value
     path = style.save(tmp_path / "a.safetensors")
     with pytest.raises(ls.StyleError, match="not finite"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, sites: Sites) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"x": torch.zeros(1)}, path, metadata={"locstyle.format": "2", "family": "tiny"})
     with pytest.raises(ls.StyleError, match="format '2'"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 def test_half_an_update_is_refused(tmp_path: Path, sites: Sites) -> None:
@@ -222,7 +223,7 @@ def test_half_an_update_is_refused(tmp_path: Path, sites: Sites) -> None:
     del tensors[next(key for key in tensors if key.endswith(".up"))]
     save_file(tensors, path, metadata=header)
     with pytest.raises(ls.StyleError, match="no 'up' factor"):
-        ls.read_style(path, sites=sites, family="tiny")
+        read_style(path, sites=sites, family="tiny")
 
 
 def test_layers_this_backbone_lacks_are_reported(tmp_path: Path, sites: Sites) -> None:
@@ -231,7 +232,7 @@ def test_layers_this_backbone_lacks_are_reported(tmp_path: Path, sites: Sites) -
     path = ls.Style("n", "tiny", {**deltas, "extra.to_q": stray}, {}).save(
         tmp_path / "a.safetensors"
     )
-    style, coverage = ls.read_style(path, sites=sites, family="tiny")
+    style, coverage = read_style(path, sites=sites, family="tiny")
     assert set(style.deltas) == set(deltas)
     assert sorted(coverage.unmatched) == [f"deltas.extra.to_q.{p}" for p in ("down", "scale", "up")]
 
@@ -307,10 +308,10 @@ def read_foreign(
     sites: Sites,
     tensors: Mapping[str, Tensor],
     header: dict[str, str] | None = None,
-) -> tuple[ls.Style, ls.Coverage]:
+) -> tuple[ls.Style, Coverage]:
     path = tmp_path / "foreign.safetensors"
     save_file({k: v.clone() for k, v in tensors.items()}, path, metadata=header)
-    return ls.read_style(path, sites=sites, family="tiny")
+    return read_style(path, sites=sites, family="tiny")
 
 
 @pytest.mark.parametrize(
@@ -392,7 +393,7 @@ def test_an_adapter_folder_written_by_peft_loads(tmp_path: Path, sites: Sites) -
     )
     model = get_peft_model(unet, config)
     model.save_pretrained(tmp_path / "adapter")
-    style, coverage = ls.read_style(tmp_path / "adapter", sites=sites, family="tiny")
+    style, coverage = read_style(tmp_path / "adapter", sites=sites, family="tiny")
     assert coverage.is_complete and not coverage.notes
     for name, delta in style.deltas.items():
         layer = unet.get_submodule(name)
@@ -408,7 +409,7 @@ def test_a_file_written_by_diffusers_loads_with_its_alpha(tmp_path: Path, sites:
     unet = tiny_backbone().unet
     unet.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=["to_out.0", "proj_in"]))
     unet.save_lora_adapter(tmp_path)
-    style, coverage = ls.read_style(tmp_path, sites=sites, family="tiny")
+    style, coverage = read_style(tmp_path, sites=sites, family="tiny")
     assert coverage.is_complete and not coverage.notes
     assert {delta.scale for delta in style.deltas.values()} == {ALPHA / RANK}
     for name, delta in style.deltas.items():
@@ -528,7 +529,7 @@ def test_other_tools_headers_are_read(tmp_path: Path, sites: Sites) -> None:
     header = {
         "modelspec.trigger_phrase": "in ink style",
         "modelspec.license": "CC0",
-        "modelspec.thumbnail": f"data:image/png;base64,{ls.thumbnail(Image.new('RGB', (9, 9)))}",
+        "modelspec.thumbnail": f"data:image/png;base64,{thumbnail(Image.new('RGB', (9, 9)))}",
     }
     style, _ = read_foreign(tmp_path, sites, kohya(deltas_on(sites, ("to_q",))), header)
     assert (style.trigger, style.meta["licence"]) == ("in ink style", "CC0")
@@ -550,10 +551,10 @@ def test_a_foreign_file_saved_as_ours_comes_back_exactly(tmp_path: Path, sites: 
 
 def test_a_folder_with_pickles_only_is_refused(tmp_path: Path, sites: Sites) -> None:
     with pytest.raises(ls.StyleError, match=r"no adapter_model\.safetensors"):
-        ls.read_style(tmp_path, sites=sites, family="tiny")
+        read_style(tmp_path, sites=sites, family="tiny")
     (tmp_path / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(ls.StyleError, match="run code"):
-        ls.read_style(tmp_path, sites=sites, family="tiny")
+        read_style(tmp_path, sites=sites, family="tiny")
 
 
 # Finding styles
@@ -565,10 +566,10 @@ def test_styles_are_found_by_path_and_by_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loras").mkdir()
     path = style_of(sites).save(tmp_path / "loras" / "ukiyo-e.safetensors")
-    assert ls.find_style(path) == path
+    assert find_style(path) == path
     for name in ("ukiyo-e", "ukiyo-e.safetensors", "loras/ukiyo-e.safetensors"):
-        assert ls.find_style(name).resolve() == path
-    assert "ukiyo-e" in [p.stem for p in ls.list_styles()]
+        assert find_style(name).resolve() == path
+    assert "ukiyo-e" in [p.stem for p in list_styles()]
 
 
 def test_an_unknown_style_offers_the_nearest_name(
@@ -578,9 +579,9 @@ def test_an_unknown_style_offers_the_nearest_name(
     (tmp_path / "loras").mkdir()
     style_of(sites).save(tmp_path / "loras" / "ukiyo-e.safetensors")
     with pytest.raises(ls.StyleError, match=r"'ukio-e' is not a file .* did you mean 'ukiyo-e'\?"):
-        ls.find_style("ukio-e")
+        find_style("ukio-e")
 
 
 def test_the_preview_of_the_header_is_base64_png(sites: Sites) -> None:
-    data = base64.b64decode(ls.thumbnail(Image.new("RGBA", (400, 10))))
+    data = base64.b64decode(thumbnail(Image.new("RGBA", (400, 10))))
     assert data.startswith(b"\x89PNG")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import locstyle as ls
-from locstyle.engine.training import learning_rate
+from locstyle.engine.training import learning_rate, noise_loss
 
 
 def toy(prediction: str = "epsilon", bias: Tensor | None = None) -> SimpleNamespace:
@@ -49,7 +49,7 @@ def test_the_loss_is_the_error_against_the_noise() -> None:
     latents, states = batch(2)
     t = torch.tensor([100, 900])
     backbone = toy(bias=torch.tensor(0.5))
-    loss = ls.noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
+    loss = noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
     epsilon = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
     a = backbone.alphas[t].float().view(-1, 1, 1, 1)
     noisy = a.sqrt() * latents + (1 - a).sqrt() * epsilon
@@ -60,7 +60,7 @@ def test_a_v_predicting_network_learns_v() -> None:
     latents, states = batch(2)
     t = torch.tensor([100, 900])
     backbone = toy("v_prediction")
-    loss = ls.noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
+    loss = noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
     epsilon = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
     a = backbone.alphas[t].float().view(-1, 1, 1, 1)
     assert torch.allclose(loss, (a.sqrt() * epsilon - (1 - a).sqrt() * latents).square().mean())
@@ -75,7 +75,7 @@ def test_min_snr_caps_the_weight_of_clean_latents(prediction: str) -> None:
         times = torch.tensor([t])
         plain, weighted = (
             float(
-                ls.noise_loss(
+                noise_loss(
                     backbone, latents, states, times, noise=ls.generator(0, "n"), min_snr=gamma
                 )
             )

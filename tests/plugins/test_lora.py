@@ -13,6 +13,7 @@ from torch import nn
 
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.style import read_style
 
 REQUEST = ls.StyleRequest("ink", "ink style", seed=3)
 SHORT = LoRA.Options(rank=2, steps=2, crops=3, warmup=0, lr=1e-2)
@@ -107,7 +108,7 @@ def test_the_file_comes_back_exactly_and_says_how_it_was_made(
 ) -> None:
     request = ls.StyleRequest("ink", "ink style", 3, "CC0", "locstyle train lora ink.png")
     style = learn(backbone, request=request)
-    found, coverage = ls.read_style(
+    found, coverage = read_style(
         style.save(tmp_path / "ink.safetensors"), sites=backbone.sites, family=backbone.family
     )
     assert coverage.is_complete and found.digest == style.digest
