@@ -108,7 +108,14 @@ def save_tiny(folder: Path, seed: int = 0) -> Path:
     parts = tiny_parts(seed)
     for name, part in parts._asdict().items():
         part.save_pretrained(folder / name)
-    index = {"_class_name": "StableDiffusionPipeline"}
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+    }
     (folder / "model_index.json").write_text(json.dumps(index), "utf-8")
     return folder
 

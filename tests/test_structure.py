@@ -1,0 +1,143 @@
+"""The house rules that a reader relies on: imports go one way, plugins see public names, imports
+are light."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import locstyle
+
+ROOT = Path(__file__).parents[1]
+# From the ground up; a module may import from its own floor and from those below it.
+FLOORS = (
+    {"errors"},
+    {"canvas", "checks", "exif", "files", "formats", "masks", "mask_values", "photo", "png"}
+    | {"recipe", "texture", "tiff"}
+    | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
+    {"edit", "measure", "options", "style", "style_file", "style_fit", "style_foreign"}
+    | {"style_keys", "sheet"},
+    {"engine.intervene", "engine.backbone", "engine.backbones.unet", "engine.backbones.atlas"}
+    | {"engine.backbones.processor", "engine.backbones"},
+    {"engine.ownership", "engine.trajectory", "engine.training"},
+    {"engine.plan"},
+    {"engine.interventions"},
+    {"engine.denoise", "protocols"},
+    {"hookspecs", "host", "result"},
+    {"resolve", "testing"},
+    {"editor"},
+    {"replay"},
+    {"cli", "__main__"},
+)
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted((ROOT / "locstyle").rglob("*.py")):
+        parts = path.relative_to(ROOT / "locstyle").with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        if name not in ("", "engine"):
+            yield ("cli" if name.startswith("cli") else name), path
+
+
+def runtime_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Imports that run; those under TYPE_CHECKING tie no knots."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        yield from runtime_imports(node)
+
+
+def own_imports(path: Path) -> Iterator[str]:
+    for node in runtime_imports(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("locstyle"):
+            base = (node.module or "").removeprefix("locstyle").removeprefix(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".strip(".")
+                is_module = (ROOT / "locstyle" / Path(*full.split("."))).with_suffix(".py").exists()
+                yield full if is_module else base
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("locstyle."):
+                    yield alias.name.removeprefix("locstyle.")
+
+
+def floor(name: str) -> int:
+    name = "cli" if name.startswith("cli") else name
+    for number, names in enumerate(FLOORS):
+        if name in names:
+            return number
+    raise AssertionError(f"{name} stands on no floor; add it to FLOORS and to DESIGN.md")
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda v: str(v)[-40:])
+def test_imports_go_down_only(name: str, path: Path) -> None:
+    for imported in own_imports(path):
+        if imported:  # the package itself offers its version to anybody
+            assert floor(imported) <= floor(name), f"{name} imports {imported} from above"
+
+
+def test_core_never_imports_plugins() -> None:
+    for _, path in modules():
+        assert "locstyle_plugins" not in path.read_text("utf-8"), path
+
+
+def test_plugins_import_only_public_names() -> None:
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inside = node.module.split(".")[0] == "locstyle"
+                assert not inside or node.module == "locstyle", f"{path}: from {node.module}"
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    assert not alias.name.startswith("locstyle."), f"{path}: import {alias.name}"
+
+
+def test_the_engine_knows_no_files_plugins_or_command_line() -> None:
+    banned = {"click", "rich", "pluggy", "yaml", "peft"}
+    for name, path in modules():
+        if name.startswith("engine"):
+            for node in runtime_imports(ast.parse(path.read_text("utf-8"))):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names]
+                assert not banned & {n.split(".")[0] for n in names}, path
+
+
+def test_every_public_name_exists_and_is_documented() -> None:
+    for name in locstyle.__all__:
+        public = getattr(locstyle, name)
+        if callable(public) and getattr(public, "__module__", "").startswith("locstyle"):
+            assert public.__doc__, name
+
+
+def test_nothing_reads_pickles() -> None:
+    for folder in ("locstyle", "plugins", "benchmarks", "scripts", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text("utf-8")
+            found = re.search(r"(?<!safetensors\.)torch\.(load|save)\(|pickle\.loads?", text)
+            assert found is None, f"{path}: {found}"
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import locstyle; locstyle.hookimpl; locstyle.RecipeError", ("torch", "numpy", "PIL")),
+        ("import locstyle; locstyle.default_host()", ("torch", "diffusers", "peft", "scipy")),
+        ("import locstyle; locstyle.Edit", ("torch", "diffusers")),
+        ("import locstyle; locstyle.Editor", ("diffusers", "transformers", "peft")),
+    ],
+)
+def test_imports_are_as_light_as_promised(code: str, heavy: tuple[str, ...]) -> None:
+    report = f"{code}; import sys; print(*[n for n in {heavy!r} if n in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []
