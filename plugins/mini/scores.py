@@ -107,56 +107,57 @@ def _square(photo: Pictures) -> Pictures:
     return cv2.resize(square, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
+@dataclass(frozen=True)
+class Guide:
+    """The words that steer the noise, and how much further than no words they push."""
+
+    words: Tensor  # [n, TOKENS, width]
+    empty: Tensor | None = None  # [n, TOKENS, width]
+    guidance: float = 1
+
+    def noise(self, unet: Any, x: Tensor, time: int) -> Tensor:
+        """The predicted noise [n, 4, h, w] at a training step."""
+        steered = unet(x, time, self.words).sample
+        if self.empty is None:
+            return steered
+        blank = unet(x, time, self.empty).sample
+        return blank + self.guidance * (steered - blank)
+
+
 @torch.inference_mode()
 def inversion(pipeline: Pipeline, pictures: Pictures) -> float:
     """How well 50 DDIM steps up and down again return to the latents, as PSNR of pictures."""
-    latents = pipeline.encode(pictures)
-    words = pipeline.words([""]).expand(len(pictures), -1, -1)
-    times = [-1, *range(1, models.TRAIN_STEPS, models.TRAIN_STEPS // _STEPS)]
-    x = latents
+    latents = x = pipeline.encode(pictures)
+    guide = Guide(pipeline.words([""]).expand(len(pictures), -1, -1))
+    times = _times(_STEPS)
     for now, later in pairwise(times):
-        x = _move(pipeline, x, words, now, later)
+        x = _move(x, guide.noise(pipeline.unet, x, now), now, later)
     for later, now in pairwise(times[::-1]):
-        x = _move(pipeline, x, words, later, now)
+        x = _move(x, guide.noise(pipeline.unet, x, later), later, now)
     return round(psnr(pipeline.decode(latents), pipeline.decode(x)), 2)
 
 
 @torch.inference_mode()
 def sample(
-    pipeline: Pipeline,
-    prompts: Sequence[str],
-    *,
-    guidance: float = 5,
-    steps: int = 30,
-    seed: int = 0,
+    pipeline: Pipeline, prompts: Sequence[str], *, guidance: float = 5, seed: int = 0
 ) -> Pictures:
     """Pictures [n, 128, 128, 3] of prompts, with DDIM and classifier-free guidance."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn((len(prompts), 4, SIZE // 4, SIZE // 4), generator=generator)
-    words, empty = pipeline.words(prompts), pipeline.words([""] * len(prompts))
-    times = [-1, *range(1, models.TRAIN_STEPS, models.TRAIN_STEPS // steps)]
-    for later, now in pairwise(times[::-1]):
-        x = _move(pipeline, x, words, later, now, empty=empty, guidance=guidance)
+    dice = torch.Generator().manual_seed(seed)
+    x = torch.randn((len(prompts), 4, SIZE // 4, SIZE // 4), generator=dice)
+    guide = Guide(pipeline.words(prompts), pipeline.words([""] * len(prompts)), guidance)
+    for later, now in pairwise(_times(_STEPS)[::-1]):
+        x = _move(x, guide.noise(pipeline.unet, x, later), later, now)
     return pipeline.decode(x)
 
 
-def _move(
-    pipeline: Pipeline,
-    x: Tensor,
-    words: Tensor,
-    start: int,
-    end: int,
-    *,
-    empty: Tensor | None = None,
-    guidance: float = 1,
-) -> Tensor:
-    """One DDIM step between any two steps (arXiv:2010.02502 eq. 12 without noise)."""
+def _times(steps: int) -> list[int]:
+    """Training steps from the picture up; it has the first one's share of signal."""
+    return [0, *range(1, models.TRAIN_STEPS, models.TRAIN_STEPS // steps)]
+
+
+def _move(x: Tensor, noise: Tensor, start: int, end: int) -> Tensor:
+    """One DDIM step between any two times (arXiv:2010.02502 eq. 12 without its noise)."""
     shares = models.signal_shares()
-    # the picture itself has the first step's share, as with `set_alpha_to_one=False`
-    here, there = shares[max(start, 0)], shares[max(end, 0)]
-    noise = pipeline.unet(x, max(start, 0), words).sample
-    if empty is not None:
-        blank = pipeline.unet(x, max(start, 0), empty).sample
-        noise = blank + guidance * (noise - blank)
+    here, there = shares[start], shares[end]
     clean = (x - (1 - here).sqrt() * noise) / here.sqrt()
     return there.sqrt() * clean + (1 - there).sqrt() * noise

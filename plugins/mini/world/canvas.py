@@ -64,6 +64,11 @@ class Canvas:
         if number is not None:
             self.label[box][cover[box] > 0.5] = number
 
+    def shows(self, x: float, y: float) -> str:
+        """The name of what is painted at a point."""
+        row, column = (min(int(part * self.side), self.side - 1) for part in (y, x))
+        return self.names[self.label[row, column]]
+
     def polygon(self, *outlines: Sequence[Point]) -> Array:
         """Cover of filled polygons, each given by its corners."""
         image = np.zeros((self.side, self.side), np.uint8)

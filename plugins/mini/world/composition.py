@@ -1,0 +1,158 @@
+"""What a scene is composed of: where things stand, and the words for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import scenery, things
+from .canvas import Canvas
+
+_CLOSE_UPS = 0.3  # share of scenes that show one large thing
+_COUNTS = ("", "a", "two", "three", "many")
+_PAINTERS = {  # and whether it takes all words ("pine tree") or the colour alone
+    "house": (things.paint_house, False),
+    "tree": (things.paint_tree, True),
+    "animal": (things.paint_animal, True),
+    "flower": (things.paint_flower, False),
+    "boat": (things.paint_boat, False),
+}
+_CHANCES = {"house": 0.45, "tree": 0.6, "animal": 0.4, "flower": 0.16}
+_GROWTH = {  # height at the horizon, how much more in front, width as a share of the height
+    "house": (0.26, 0.22, 0.8),
+    "tree": (0.32, 0.30, 0.5),
+    "animal": (0.20, 0.22, 0.9),
+    "flower": (0.12, 0.16, 0.5),
+    "boat": (0.18, 0.14, 0.9),
+}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing to paint: what it is and where it stands."""
+
+    kind: str  # a key of `_PAINTERS`
+    words: str  # "red house"
+    x: float  # foot point and height, fractions of the side
+    y: float
+    height: float
+
+
+def compose(canvas: Canvas) -> tuple[str, str]:
+    """Paint a whole scene; return the words for its things (may be empty) and for its place."""
+    close = canvas.rng.random() < _CLOSE_UPS
+    words = _close_up(canvas) if close else _landscape(canvas)
+    _expose(canvas)
+    return words
+
+
+def _expose(canvas: Canvas) -> None:
+    """The camera's part: exposure and a slight vignette."""
+    away = (canvas.x - 0.5) ** 2 + (canvas.y - 0.5) ** 2
+    exposure = canvas.rng.uniform(0.94, 1.06) * (1 - 0.2 * away)
+    canvas.picture = (canvas.picture * exposure[..., None]).clip(0, 1).astype(np.float32)
+
+
+def _close_up(canvas: Canvas) -> tuple[str, str]:
+    """One large thing, half of the time with no sky behind it."""
+    rng = canvas.rng
+    sky = str(rng.choice(list(scenery.SKIES), p=(0.5, 0.25, 0.17, 0.08)))
+    ground = str(rng.choice(list(scenery.GROUNDS), p=(0.6, 0.16, 0.12, 0.12)))
+    has_sky = rng.random() < 0.55
+    horizon = rng.uniform(0.12, 0.48) if has_sky else 0.0
+    scenery.paint_sky(canvas, sky, horizon)
+    scenery.paint_ground(canvas, ground, horizon)
+    kind = str(rng.choice(["animal", "house", "tree", "flower"], p=(0.5, 0.16, 0.17, 0.17)))
+    low, high = {"animal": (0.6, 0.85), "flower": (0.7, 0.95)}.get(kind, (0.62, 0.88))
+    words = _words(rng, kind)
+    x, y, height = rng.uniform(0.36, 0.64), rng.uniform(0.9, 1.0), rng.uniform(low, high)
+    _paint(canvas, Thing(kind, words, x, y, height))
+    place = [scenery.GROUND_WORDS[ground], *([f"under a {sky} sky"] if has_sky else [])]
+    return f"a large {words}", " ".join(place)
+
+
+def _landscape(canvas: Canvas) -> tuple[str, str]:
+    """A view with a horizon and a few things on the ground or the water."""
+    rng = canvas.rng
+    sky = str(rng.choice(list(scenery.SKIES), p=(0.44, 0.22, 0.22, 0.12)))
+    ground = str(rng.choice(list(scenery.GROUNDS), p=(0.52, 0.16, 0.16, 0.16)))
+    horizon = rng.uniform(0.36, 0.54)
+    words = {"ground": scenery.GROUND_WORDS[ground], "sky": f"under a {sky} sky"}
+    scenery.paint_sky(canvas, sky, horizon)
+    if sky != "cloudy" and rng.random() < 0.5:
+        scenery.paint_sun(canvas, sky, horizon)
+        words["sky"] += " with a moon" if sky == "night" else " with a sun"
+    if sky == "cloudy" or rng.random() < 0.3:
+        scenery.paint_clouds(canvas, sky, horizon, count=int(rng.integers(1, 4)))
+    if rng.random() < 0.5:
+        hills = str(rng.choice(list(scenery.HILLS)))
+        scenery.paint_hills(canvas, hills, sky, horizon)
+        words["hills"] = f"with {hills}"
+    scenery.paint_ground(canvas, ground, horizon)
+    water = str(rng.choice(["", "lake", "sea", "river"], p=(0.6, 0.16, 0.14, 0.1)))
+    if water:
+        scenery.paint_water(canvas, water, sky, horizon)
+        words["water"] = f"by a {water}"
+    place = " ".join(words[part] for part in ("ground", "water", "hills", "sky") if part in words)
+    return _furnish(canvas, horizon, water), place
+
+
+def _furnish(canvas: Canvas, horizon: float, water: str) -> str:
+    """Choose, place and paint the things of a landscape, far ones first; return their words."""
+    rng, groups = canvas.rng, []
+    placed: list[Thing] = []
+    boats = 0.6 if water in ("lake", "sea") else 0.0
+    for kind, chance in (_CHANCES | {"boat": boats}).items():
+        if rng.random() > chance or len(groups) == 3:
+            continue
+        words, wanted = _words(rng, kind), int(rng.choice([1, 2, 3], p=(0.65, 0.22, 0.13)))
+        wanted = {"flower": 4, "boat": 1, "house": min(wanted, 2)}.get(kind, wanted)
+        before = len(placed)
+        for _ in range(wanted):
+            placed += _place(canvas, kind, words, horizon, placed)
+        if len(placed) > before:
+            groups.append(_count(words, len(placed) - before))
+    for thing in sorted(placed, key=lambda thing: thing.y):
+        _paint(canvas, thing)
+    return " and ".join([", ".join(groups[:-1]), groups[-1]] if len(groups) > 1 else groups)
+
+
+def _place(
+    canvas: Canvas, kind: str, words: str, horizon: float, placed: list[Thing]
+) -> list[Thing]:
+    """The thing at a free spot, smaller when it is far; nothing when the scene is full."""
+    rng = canvas.rng
+    base, growth, girth = _GROWTH[kind]
+    surface = "water" if kind == "boat" else "ground"
+    for _ in range(24):
+        near = rng.uniform(0.5, 1.1) if kind == "flower" else rng.uniform(0.0, 1)
+        x, y = rng.uniform(0.12, 0.88), horizon + (0.10 + 0.82 * near) * (1 - horizon)
+        height = (base + growth * near) * rng.uniform(0.9, 1.15)
+        apart = all(abs(x - other.x) > 0.5 * girth * (height + other.height) for other in placed)
+        if canvas.shows(x, y) == surface and (apart or kind == "flower"):
+            return [Thing(kind, words, x, y, height)]
+    return []
+
+
+def _words(rng: np.random.Generator, kind: str) -> str:
+    """A random make of a kind of thing, e.g. 'red house'."""
+    choices = {
+        "house": [f"{colour} house" for colour in things.HOUSE_COLOURS],
+        "tree": list(things.TREES),
+        "animal": list(things.ANIMALS),
+        "flower": [f"{colour} flower" for colour in things.FLOWER_COLOURS],
+        "boat": [f"{colour} boat" for colour in things.BOAT_COLOURS],
+    }
+    return str(rng.choice(choices[kind]))
+
+
+def _count(words: str, count: int) -> str:
+    if count == 1:
+        return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+    invariant = words.endswith(("sheep", "deer"))
+    return f"{_COUNTS[min(count, 4)]} {words}{'' if invariant else 's'}"
+
+
+def _paint(canvas: Canvas, thing: Thing) -> None:
+    painter, takes_words = _PAINTERS[thing.kind]
+    make = thing.words if takes_words else thing.words.split()[0]
+    painter(canvas, thing.x, thing.y, thing.height, make)
