@@ -1,0 +1,117 @@
+"""What the pages say is true: their code runs, their tables are complete."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import locstyle as ls
+from locstyle.edit import Edit, Region
+from locstyle.recipe import from_yaml
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def modules() -> dict[str, str]:
+    """The plugin page's modules, by the name in their first line."""
+    named = [re.match(r"# (\w+)\.py\n", code) for code in blocks("plugins.md", "python")]
+    return {m[1]: m.string for m in named if m}
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A module of the plugin page, imported under its name."""
+
+    def load(name: str) -> ModuleType:
+        made = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, made)
+        exec(compile(modules()[name], name, "exec"), made.__dict__)
+        return made
+
+    return load
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+def test_the_segmenter_of_the_plugin_page_masks(module, photo, backbone):
+    from locstyle.testing import random_style
+
+    asked = {"segmenter": "bright", "options": {"threshold": 0.6}}
+    edit = ls.Edit(
+        photo, [ls.Region(asked, random_style(backbone))], fusion=ls.Fusing("plain"), steps=1
+    )
+    host = ls.Host(allow=())
+    with host.temporarily(module("acme_bright")), host.temporarily(module("acme_plain")):
+        (mask,) = ls.Editor(backbone, host).run(edit).masks
+        assert 0.2 < mask.area < 0.6
+        with pytest.raises(ls.SegmenterError, match="brighter than"):
+            host.segmenter("bright").segment(Image.new("L", (8, 8)), ls.Prompt())
+
+
+def test_the_style_encoder_of_the_plugin_page_makes_a_style(module, photo, backbone, tmp_path):
+    with ls.Host(allow=()).temporarily(module("acme_shuffle")) as host:
+        encoder = host.style_encoder("shuffle")
+    style = encoder.encode([photo], backbone, ls.StyleRequest("mine", "mine style"), print)
+    assert style.kinds == encoder.makes and style.deltas
+    assert ls.Style.open(style.save(tmp_path / "x.safetensors")).digest == style.digest
+
+
+def test_the_fusion_of_the_plugin_page_passes_its_own_test(module):
+    module("acme_plain")
+    module("test_plain").test_plain_styles_the_region_and_nothing_else()
+
+
+def test_the_backbone_and_command_of_the_plugin_page_register(module):
+    import click
+
+    group = click.Group()
+    with ls.Host(allow=()).temporarily(module("acme_backbone")) as host:
+        assert host.names("backbones") == ["acme"]
+        host.add_commands(group)
+    assert list(group.commands) == ["acme"]
+
+
+def test_every_module_of_the_plugin_page_is_used_here():
+    named = {"acme_bright", "acme_shuffle", "acme_plain", "acme_backbone", "test_plain"}
+    assert set(modules()) == named
+
+
+def test_the_recipe_page_shows_a_recipe_with_every_key():
+    (text,) = blocks("recipes.md", "yaml")
+    data = from_yaml(text, "recipes.md")
+    edit = Edit.from_dict(data)
+    assert set(data) == {"locstyle"} | {f.name for f in fields(Edit)} - {"digests"}
+    assert set(data["regions"][1]) == {f.name for f in fields(Region)}
+    assert Edit.from_dict(edit.to_dict()) == edit
+
+
+def test_the_recipe_page_lists_every_key_and_default():
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    edit_part, region_part = text.split("## The edit")[1].split("## A region")
+    for kind, part in ((Edit, edit_part), (Region, region_part)):
+        rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", part, re.MULTILINE))
+        assert set(rows) - {"locstyle"} == {f.name for f in fields(kind)}
+        for f in fields(kind):
+            if isinstance(f.default, int | float):
+                assert float(rows[f.name]) == f.default, f.name
+
+
+def test_the_python_of_the_recipe_page_runs():
+    for code in blocks("recipes.md", "python"):
+        exec(code, {})
