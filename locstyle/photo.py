@@ -1,0 +1,254 @@
+"""Photo: a picture file as the user gave it, and the one place where styled pixels enter it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from locstyle import formats, png
+from locstyle.canvas import Canvas as Canvas
+from locstyle.errors import OutputError, PhotoError, did_you_mean
+from locstyle.files import PHOTO_FORMATS, write_atomic
+from locstyle.png import Pixels
+
+_BAND = 256  # rows pasted at once, to bound memory
+
+
+@dataclass(frozen=True, eq=False)
+class Photo(formats.Picture):
+    """A picture at its own depth, with alpha, colour profile and EXIF; orientation applied once.
+
+    Values are the file's own, in its own colour profile: no colour space is converted.
+
+    Attributes:
+        pixels: [H, W, C] uint8 or uint16, not copied but made read-only; C = 1 grey,
+            2 grey + alpha, 3 RGB, 4 RGBA.
+        icc: the colour profile, byte for byte.
+        exif: a bare EXIF block; orientation reset and thumbnail unlinked, every other byte kept.
+        format: "PNG", "JPEG", "WEBP" or "TIFF"; "PNG" for pictures from memory.
+        path: the file it was opened from.
+    """
+
+    path: Path | None = None
+    file_sha256: str | None = field(default=None, repr=False)  # None: not the content of a file
+
+    def __post_init__(self) -> None:
+        self.pixels.setflags(write=False)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a PNG, JPEG, WebP or TIFF file, grey or RGB, with or without alpha, 8 or 16 bit.
+
+        Raises:
+            PhotoError: missing, empty, truncated, too large, or of a kind that is not read.
+        """
+        source = Path(path)
+        data = _read(source)
+        try:
+            picture = formats.decode(data)
+        except PhotoError as error:
+            raise PhotoError(f"{source}: {error}") from error
+        return cls(
+            picture.pixels,
+            icc=picture.icc,
+            exif=picture.exif,
+            format=picture.format,
+            path=source,
+            file_sha256=hashlib.sha256(data).hexdigest(),
+        )
+
+    @classmethod
+    def from_image(cls, image: Image.Image | NDArray[np.generic]) -> Self:
+        """A photo from a Pillow image, or from an array [H, W] or [H, W, 1-4] of uint8 or uint16.
+
+        The pixels are copied. A Pillow image's profile and EXIF are kept, and an orientation it
+        still carries is applied.
+
+        Raises:
+            PhotoError: no pixels, or a mode, shape or type that is not read.
+        """
+        if isinstance(image, np.ndarray):
+            return cls(_checked(image))
+        if not isinstance(image, Image.Image):
+            raise PhotoError(
+                f"a {type(image).__name__} is not a picture; give a Pillow image or an array"
+            )
+        picture = formats.from_pil(image)
+        pixels = _checked(picture.pixels)
+        return cls(pixels, icc=picture.icc, exif=picture.exif, format=picture.format)
+
+    @property
+    def depth(self) -> int:
+        """Bits a channel: 8 or 16."""
+        return 8 * self.pixels.dtype.itemsize
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the source file; of shape, depth and pixels for a photo from memory."""
+        if self.file_sha256 is not None:
+            return self.file_sha256
+        head = f"{self.pixels.shape} {self.pixels.dtype.name} ".encode()
+        return hashlib.sha256(head + self.pixels.tobytes()).hexdigest()
+
+    @property
+    def image(self) -> Image.Image:
+        """The photo at 8 bit as a Pillow image of mode L, LA, RGB or RGBA."""
+        return formats.to_pil(self)
+
+    def _repr_png_(self) -> bytes:
+        preview, buffer = self.image, io.BytesIO()
+        preview.thumbnail((768, 768))
+        preview.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    def rgb(self) -> Tensor:
+        """Colours [3, H, W] float32 in [0, 1]; grey repeated, alpha left out, not composited."""
+        colours = _colours(self.pixels)
+        values = torch.from_numpy(colours.astype(np.float32)) / _full(self.pixels)
+        return values.permute(2, 0, 1).expand(3, -1, -1).contiguous()
+
+    def widened(self, other: Photo) -> Pixels:
+        """This photo's pixels with the channels of `other`: grey three times where that is RGB.
+
+        What a comparison with the result of `pasted` needs.
+        """
+        has_colour = other.pixels.shape[2] >= 3
+        return _as_rgb(self.pixels) if has_colour else self.pixels
+
+    def pasted(self, styled: Tensor, weight: Tensor) -> Photo:
+        """This photo with `styled` blended in; where weight is 0 every bit is this photo's own.
+
+        Alpha, EXIF and profile are kept everywhere. A grey photo becomes RGB with three equal
+        values; a profile made for grey cannot describe that and is dropped with a warning.
+
+        Args:
+            styled: [3, H, W] in [0, 1] (clipped to it), in the photo's colour space.
+            weight: [H, W] in [0, 1].
+
+        Raises:
+            PhotoError: `styled` is not finite.
+        """
+        _check_paste(styled, weight, self.size)
+        pixels, icc = _as_rgb(self.pixels), _rgb_profile(self.icc)
+        colours = styled.detach().cpu().float().permute(1, 2, 0).numpy()
+        share = weight.detach().cpu().float()[..., None].numpy()
+        for start in range(0, len(pixels), _BAND):
+            band = slice(start, start + _BAND)
+            _blend(pixels[band, :, :3], colours[band], share[band])  # a view: alpha stays
+        return Photo(pixels, icc=icc, exif=self.exif, format=self.format)
+
+    def save(self, path: str | os.PathLike[str], text: Mapping[str, str] | None = None) -> None:
+        """Write the photo in the format of the path's ending, whole or not at all.
+
+        PNG and TIFF keep depth, alpha, profile and EXIF. WebP is lossless and 8 bit; JPEG is 8 bit,
+        quality 95, without colour subsampling, and refuses alpha. `text` is kept by PNG only.
+
+        Raises:
+            OutputError: unknown ending, alpha or size the format cannot hold, disk or permission;
+                an old file of that name is intact.
+        """
+        target = Path(path)
+        if target.suffix.lower() not in PHOTO_FORMATS:
+            hint = did_you_mean(target.suffix.lower(), PHOTO_FORMATS)
+            raise OutputError(f"{target}: cannot write {target.suffix!r} pictures; {hint}")
+        write_atomic(target, formats.encode(self, target, text or {}))
+
+
+def read_text(path: str | os.PathLike[str], key: str) -> str | None:
+    """The text stored under `key` in a PNG file; None when there is none or it is no PNG.
+
+    Raises:
+        PhotoError: the file cannot be read, or is a truncated PNG.
+    """
+    data = _read(Path(path))
+    if not data.startswith(png.SIGNATURE):
+        return None
+    try:
+        return png.read_text_chunks(data).get(key)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise PhotoError(f"{path}: is a folder; name a picture file in it")
+    if not path.exists():
+        raise PhotoError(f"{path}: no such file")
+    if not path.is_file():
+        raise PhotoError(f"{path}: not a regular file; save the picture to one first")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if not data:
+        raise PhotoError(f"{path}: the file is empty; copy or export it again")
+    return data
+
+
+def _checked(array: NDArray[np.generic]) -> Pixels:
+    pixels = array[..., None] if array.ndim == 2 else array
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+        raise PhotoError(f"an array of shape {array.shape}; give [H, W] or [H, W, 1-4]")
+    if 0 in pixels.shape:
+        raise PhotoError(f"a picture of {pixels.shape[1]} × {pixels.shape[0]} pixels holds nothing")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise PhotoError(
+            f"an array of {pixels.dtype}; give uint8 (0-255) or uint16 (0-65535), e.g. "
+            "(array * 255).round().astype('uint8') for values in [0, 1]"
+        )
+    return np.array(pixels, order="C")
+
+
+def _full(pixels: Pixels) -> float:
+    return float(np.iinfo(pixels.dtype).max)
+
+
+def _colours(pixels: Pixels) -> Pixels:
+    return pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
+
+
+def _as_rgb(pixels: Pixels) -> Pixels:
+    """A copy of the pixels with three colour channels, alpha kept."""
+    channels = {1: [0, 0, 0], 2: [0, 0, 0, 1], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[pixels.shape[2]]
+    return pixels[..., channels]
+
+
+def _rgb_profile(icc: bytes | None) -> bytes | None:
+    if icc is not None and icc[16:20] == b"GRAY":
+        warnings.warn("the photo's profile is for grey; the coloured result has none", stacklevel=3)
+        return None
+    return icc
+
+
+def _blend(pixels: Pixels, colours: NDArray[np.float32], share: NDArray[np.float32]) -> None:
+    """Write `colours` [h, W, 3] into pixels [h, W, 3] where share [h, W, 1] is above 0."""
+    own = pixels.astype(np.float32)
+    blend = own + (np.clip(colours, 0, 1) * _full(pixels) - own) * share
+    np.copyto(pixels, np.rint(blend).astype(pixels.dtype), where=share > 0)
+
+
+def _check_paste(styled: Tensor, weight: Tensor, size: tuple[int, int]) -> None:
+    if tuple(styled.shape) != (3, *size) or tuple(weight.shape) != size:
+        raise ValueError(
+            f"pasted: styled {tuple(styled.shape)} and weight {tuple(weight.shape)} "
+            f"for a photo of {size} (height, width)"
+        )
+    if not bool(((weight >= 0) & (weight <= 1)).all()):
+        raise ValueError("pasted: weights lie in [0, 1]")
+    wrong = int((~torch.isfinite(styled)).sum())
+    if wrong:
+        raise PhotoError(
+            f"the styled picture holds {wrong} values that are not finite; nothing was pasted"
+        )
