@@ -20,6 +20,7 @@ from locstyle.engine.backbone import Backbone, Text, load_backbone
 from locstyle.engine.denoise import Denoised, denoise
 from locstyle.engine.plan import Branch, Plan, Scene, SceneRegion, Window
 from locstyle.engine.progress import OnStep, ignore
+from locstyle.engine.training import generator
 from locstyle.engine.trajectory import invert
 from locstyle.photo import Photo
 from locstyle.resolve import Job, resolve
@@ -84,7 +85,8 @@ class Editor:
             with clock.phase("invert"):
                 scene = self._scene(job, tell)
             with clock.phase("denoise"):
-                plan, start = job.fusion.plan(scene), scene.content.at(scene.schedule.noisiest)
+                plan = job.fusion.plan(scene)
+                start = scene.start(0) if plan.start is None else plan.start
                 done = denoise(
                     self.backbone, plan, scene.schedule, start, max_rows=max_rows, on_step=tell
                 )
@@ -117,6 +119,7 @@ class Editor:
             backbone=backbone,
             latent=latent,
             content=content,
+            noise=_noise(latent, edit.seed),
             regions=tuple(self._regions(job)),
             partition=job.partition("feather").on(job.canvas),
             schedule=schedule,
@@ -183,6 +186,11 @@ class _Clock:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def _noise(like: Tensor, seed: int) -> Tensor:
+    """Drawn on the CPU in float32, so that a seed means the same on every device."""
+    return torch.randn(like.shape, generator=generator(seed, "noise")).to(like)
 
 
 def _overlap(job: Job) -> float:

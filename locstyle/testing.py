@@ -165,6 +165,7 @@ def tiny_scene(
         backbone=backbone,
         latent=latent,
         content=content,
+        noise=torch.randn(latent.shape, generator=draw),
         regions=tuple(
             SceneRegion(style, 1.0, backbone.text(f"r{i}"), backbone.text("bad"), Window())
             for i, style in enumerate(styles)

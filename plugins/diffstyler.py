@@ -46,6 +46,7 @@ class DiffStyler:
         background: Literal["trajectory", "base"] = (
             "trajectory"  # follow the photo, or denoise unstyled
         )
+        fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
         inversion_steps: int | None = None  # None: the edit's own steps
 
     # The published code's schedules and constants, methods as in its run at 50 steps.
@@ -75,6 +76,7 @@ class DiffStyler:
             hold=scene.outside(hard=self._hard)
             if self.options.background == "trajectory"
             else None,
+            start=scene.start(self.options.fresh_noise, hard=self._hard),
         )
 
     @property

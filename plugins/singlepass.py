@@ -28,6 +28,7 @@ class SinglePass:
         guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
         attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
         feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
+        fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or self.Options()
@@ -44,6 +45,7 @@ class SinglePass:
             ),
             compose=self._compose,
             hold=scene.outside(),
+            start=scene.start(self.options.fresh_noise),
         )
 
     def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:

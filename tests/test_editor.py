@@ -246,3 +246,18 @@ def test_touching_regions_leave_no_gap_for_the_photo_to_shine_through(
     regions = tuple(Region(mask, folder / "s1.safetensors") for mask in halves)
     result = editor.run(edit_of(folder, regions=regions, feather=5.0))
     assert float(result.partition.outside.max()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_seed_matters_where_fresh_noise_is_asked_for(
+    editor: Editor, folder: Path, fusion: str
+) -> None:
+    latents = {
+        (fresh, seed): editor.run(
+            edit_of(folder, seed=seed, fusion=Fusing(fusion, options={"fresh_noise": fresh}))
+        ).latent
+        for fresh in (0.0, 0.5)
+        for seed in (1, 2)
+    }
+    assert torch.equal(latents[0.0, 1], latents[0.0, 2])
+    assert not torch.allclose(latents[0.5, 1], latents[0.5, 2], atol=1e-3)

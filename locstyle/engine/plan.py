@@ -70,13 +70,16 @@ class Hold:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Rows, interventions, the composition of their predictions, and what is held to a
-    trajectory."""
+    """Rows, interventions, the composition of predictions, and what is held to a trajectory.
+
+    `start` is the latent to begin from; None for the photo's inverted one.
+    """
 
     branches: tuple[Branch, ...]
     interventions: tuple[Intervention, ...]
     compose: Compose
     hold: Hold | None = None
+    start: Tensor | None = None
 
     @property
     def donors(self) -> frozenset[str]:
@@ -102,13 +105,15 @@ class Scene:
     """Everything a fusion may look at, resolved and frozen.
 
     `partition` is at the working size in pixels; `latent` is the photo's clean latent [1, channels,
-    h, w]; `content` is its inversion. `empty`, `text` and `negative` are the texts of "", of the
-    edit's prompt and of its negative prompt.
+    h, w]; `content` is its inversion, `noise` fresh noise of its size from the edit's seed.
+    `empty`, `text` and `negative` are the texts of "", of the edit's prompt and of its negative
+    prompt.
     """
 
     backbone: Backbone
     latent: Tensor
     content: Trajectory
+    noise: Tensor
     regions: tuple[SceneRegion, ...]
     partition: Partition
     schedule: Schedule
@@ -133,6 +138,16 @@ class Scene:
             last = torch.where(shares[1:] > 0, order[1:], 0).amax(0)
             shares = (last == order).to(shares)
         return shares[:, None, None]
+
+    def start(self, fresh: float, *, hard: bool = False) -> Tensor:
+        """The inverted photo with a share `fresh` in [0, 1] of new noise inside the regions.
+
+        The inverted latent carries the photo's layout, so new noise loosens it. Mixed by variance,
+        sqrt(1 - f) x + sqrt(f) n, so that the latent stays as noisy as its level says.
+        """
+        x = self.content.at(self.schedule.noisiest)
+        share = fresh * (1 - self.shares(hard=hard)[0])
+        return (1 - share) ** 0.5 * x + share**0.5 * self.noise
 
     def outside(self, *, hard: bool = False) -> Hold:
         """What holds everything outside the regions to the photo's own trajectory."""

@@ -101,3 +101,17 @@ def test_a_delta_that_cannot_be_limited_to_a_region_is_refused_by_name(
     with pytest.raises(StyleError, match=r"time_emb_proj: .* use the diffstyler fusion"):
         run(scene, SinglePass())
     run(scene, DiffStyler())
+
+
+@pytest.mark.parametrize("fusion", [SinglePass, DiffStyler])
+def test_fresh_noise_enters_inside_the_regions_only(
+    backbone: UNetBackbone, fusion: type[SinglePass] | type[DiffStyler]
+) -> None:
+    scene = tiny_scene(backbone, [random_style(backbone, 1)], strips(1))
+    inverted = scene.content.at(scene.schedule.noisiest)
+    for fresh in (0.0, 0.5, 1.0):
+        start = fusion(fusion.Options(fresh_noise=fresh)).plan(scene).start  # type: ignore[arg-type]
+        assert start is not None
+        assert torch.equal(start[..., 4:], inverted[..., 4:])
+        wanted = (1 - fresh) ** 0.5 * inverted + fresh**0.5 * scene.noise
+        assert torch.allclose(start[..., :4], wanted[..., :4], atol=1e-6)
