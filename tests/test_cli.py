@@ -21,14 +21,14 @@ from locstyle.edit import Edit, Fusing, Region
 from locstyle.errors import RecipeError
 from locstyle.hookspecs import hookimpl
 from locstyle.host import Host
-from locstyle.testing import random_style, tiny_backbone
+from locstyle.testing import random_style
 
 
 class Tiny:
     """A plugin with the tiny backbone, a fusion that is interrupted, and a command."""
 
-    def __init__(self) -> None:
-        self.backbone = tiny_backbone()
+    def __init__(self, backbone) -> None:
+        self.backbone = backbone
         self.loads = 0
 
     def load(self, name, device, dtype):
@@ -72,8 +72,8 @@ class Broken(Interrupted):
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    return Tiny()
+def tiny(backbone):
+    return Tiny(backbone)
 
 
 @pytest.fixture(scope="module")
