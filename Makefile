@@ -15,7 +15,8 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/locstyle run examples/demo.yaml -o out/demo.png --contact-sheet out/demo-sheet.png
+	@mkdir -p out
+	$(BIN)/locstyle run examples/two-regions.yaml -o out/demo.png --contact-sheet out/demo-sheet.png
 	@echo "styled photo:   $(CURDIR)/out/demo.png"
 	@echo "contact sheet:  $(CURDIR)/out/demo-sheet.png"
 

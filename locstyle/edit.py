@@ -108,7 +108,7 @@ class Edit:
         _set(self, "fusion", _fusing(self.fusion))
         _set(self, "prompt", checks.text(self.prompt, "prompt"))
         _set(self, "negative", checks.text(self.negative, "negative"))
-        _set(self, "steps", checks.whole(self.steps, "steps", 1, 1000))
+        _set(self, "steps", checks.whole(self.steps, "steps", 1, 999))
         _set(self, "seed", checks.whole(self.seed, "seed", 0, 2**63 - 1))
         _set(self, "size", _size(self.size))
         _set(self, "feather", checks.number(self.feather, "feather", 0))
@@ -234,7 +234,7 @@ def _size(value: object) -> int | tuple[int, int] | None:
     if not isinstance(value, Sequence):
         return checks.whole(value, "size", 8, 16384)
     if isinstance(value, str) or len(value) != 2:
-        raise checks.refusal("size", value, "pixels of the longer side, or [height, width]")
+        raise checks.refusal("size", value, "a side in pixels, for about its square, or [height, width]")
     return checks.whole(value[0], "size[0]", 8, 16384), checks.whole(value[1], "size[1]", 8, 16384)
 
 
