@@ -120,11 +120,11 @@ def paint_animal(canvas: Canvas, x: float, y: float, height: float, kind: str) -
     number, tone = canvas.add("animal"), canvas.tone(colour, 0.03)
     dark = canvas.lit(tone * 0.62, 0.03)
     middle = y - legs - 0.6 * depth
-    for along, back in ((-0.62, 0.62), (-0.8, 1), (0.55, 0.62), (0.75, 1)):
+    for along, is_far in ((-0.62, True), (-0.8, False), (0.55, True), (0.75, False)):
         foot = x + way * along * length
         step = 0.10 * length * canvas.rng.uniform(-1, 1)
         leg = canvas.line([(foot, middle), (foot + step, y)], max(0.016, 0.065 * height))
-        canvas.paint(leg, dark if back < 1 else canvas.lit(tone * 0.8, 0.03), number)
+        canvas.paint(leg, dark if is_far else canvas.lit(tone * 0.8, 0.03), number)
     rise = np.clip(1.15 - 0.4 * (canvas.y - middle) / depth, 0.6, 1.25)[..., None]
     body = (canvas.lit(tone, 0.05) * rise).astype(np.float32)
     canvas.paint(_body(canvas, (x, middle), length, depth, species), body, number)
