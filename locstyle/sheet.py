@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 GAP = 8
 LINE = 20
-INK, PAPER = (32, 32, 32), (255, 255, 255)
+INK, PAPER, BLANK = (32, 32, 32), (255, 255, 255), (224, 224, 224)
 
 
 def contact_sheet(
@@ -47,9 +47,10 @@ def result_sheet(result: Result, *, cell: int = 256) -> Image.Image:
         zip(regions, result.masks, result.styles, strict=True), start=1
     ):
         pictures.append((f"{number}: mask, {mask.area:.1%}", mask.image))
-        if style is not None and style.preview is not None:
+        if style is not None:
             strength = f" @{region.strength:g}" if region.strength != 1 else ""
-            pictures.append((f"{number}: {style.name}{strength}", style.preview))
+            preview = style.preview or Image.new("RGB", (1, 1), BLANK)
+            pictures.append((f"{number}: {style.name}{strength}", preview))
     pictures.append(("result", result.image))
     return contact_sheet(pictures, cell=cell)
 

@@ -28,6 +28,7 @@ PACKAGES = (
     "numpy",
 )
 EXTRAS = ("fastsam", "sam")
+DEFAULT_BACKBONE = "mini"
 
 
 @click.command()
@@ -80,9 +81,11 @@ def _devices() -> dict[str, str]:
 
 
 def _weights(host: Host, name: str) -> str:
-    """Loads the backbone, which is the only honest test."""
+    """Loads the default backbone, the only honest test; others may be large or far away."""
     from locstyle.editor import Editor
 
+    if name != DEFAULT_BACKBONE:
+        return f"offered by plugin {host.find('backbones', name).plugin}"
     try:
         backbone = Editor.load(name, device="cpu", host=host).backbone
     except LocstyleError as error:
