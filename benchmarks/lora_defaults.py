@@ -180,7 +180,8 @@ def samples(
         side = backbone.native // backbone.factor
         start = torch.randn((1, 4, side, side), generator=ls.generator(number, "noise"))
         picture = backbone.decode(ls.denoise(backbone, plan, schedule, start).latent)[0]
-        yield (picture.permute(1, 2, 0) * 255).round().byte().numpy()
+        pixels = (picture.permute(1, 2, 0) * 255).round().byte().numpy()
+        yield np.asarray(Image.fromarray(pixels).resize(scene.photo.shape[1::-1]))
 
 
 def contact_sheet(style: str, variants: Sequence[str], work: Path) -> None:

@@ -105,10 +105,26 @@ class LoRA:
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
         prompt = request.prompt or f"a painting in {request.name} style"
+        batches = _Batches(images, prompt, self.options, backbone, request.seed)
+        deltas, loss = self._learn(backbone, batches, request.seed, on_step)
+        facts = {
+            "trigger": prompt,
+            "encoder": f"lora {ls.__version__}",
+            "options": json.dumps(asdict(self.options), sort_keys=True),
+            "base_digest": backbone.digest,
+            "seed": str(request.seed),
+            "loss": f"{loss:.5f}",
+            "licence": request.licence,
+            "made_by": request.made_by,
+        }
+        meta = {key: value for key, value in facts.items() if value}
+        return ls.Style(request.name, backbone.family, deltas, meta).with_preview(images[0])
+
+    def _learn(
+        self, backbone: Any, batches: _Batches, seed: int, on_step: ls.OnStep | None
+    ) -> tuple[dict[str, ls.Delta], float]:
+        """What the layers learned, and the mean loss of the last fifth of the steps."""
         o = self.options
-        draw = _Batches(
-            _pictures(images, o, backbone, request.seed), prompt, o, backbone, request.seed
-        )
         training = ls.Training(
             steps=o.steps,
             lr=o.lr,
@@ -117,27 +133,20 @@ class LoRA:
             weight_decay=o.weight_decay,
             min_snr=MIN_SNR if o.min_snr else None,
             stratified=o.stratified,
-            seed=request.seed,
+            seed=seed,
         )
         report = {} if on_step is None else {"on_step": on_step}
-        with adapted(backbone, o.rank, TARGETS[o.targets], request.seed) as layers:
+        with adapted(backbone, o.rank, TARGETS[o.targets], seed) as layers:
             parameters = [p for layer in layers.values() for p in _factors(layer)]
-            losses = ls.train(backbone, parameters, draw=draw, training=training, **report)
+            losses = ls.train(backbone, parameters, draw=batches, training=training, **report)
             deltas = {name: _delta(layer, o.half) for name, layer in layers.items()}
-        tail = losses[-max(1, len(losses) // 5) :]
-        meta = {
-            "trigger": prompt,
-            "encoder": f"lora {ls.__version__}",
-            "options": json.dumps(asdict(o), sort_keys=True),
-            "base_digest": backbone.digest,
-            "seed": str(request.seed),
-            "loss": f"{sum(tail) / len(tail):.5f}",
-            "licence": request.licence,
-            "made_by": request.made_by,
-        }
-        known = {key: value for key, value in meta.items() if value}
-        style = ls.Style(request.name, backbone.family, deltas, known)
-        return style.with_preview(images[0])
+        if not all(_is_finite(delta) for delta in deltas.values()):
+            raise ls.DenoiseError(
+                f"training: the weights are not finite after {o.steps} steps; use a learning rate "
+                f"below {o.lr:g}"
+            )
+        tail = losses[-max(1, o.steps // 5) :]
+        return deltas, sum(tail) / len(tail)
 
 
 @contextmanager
@@ -207,15 +216,20 @@ def _delta(layer: Any, half: bool) -> ls.Delta:
     return ls.Delta(down, up, float(layer.scaling["default"]))
 
 
+def _is_finite(delta: ls.Delta) -> bool:
+    return bool(delta.down.isfinite().all() and delta.up.isfinite().all())
+
+
 class _Batches:
     """Draws batches of latents and text states; latents are encoded once unless resampled."""
 
     def __init__(
-        self, pools: list[Tensor], prompt: str, options: LoRA.Options, backbone: Any, seed: int
+        self, images: Sequence[Image], prompt: str, options: LoRA.Options, backbone: Any, seed: int
     ) -> None:
         import torch
 
         self._backbone, self._options = backbone, options
+        pools = _pictures(images, options, backbone, seed)
         self._pools = pools if options.resample else [backbone.encode(pool) for pool in pools]
         prompts = _prompts(prompt, options)
         self._states = torch.cat([_states(backbone, text) for text in prompts])

@@ -157,6 +157,13 @@ def test_a_training_that_diverges_names_the_step_and_leaves_no_trace(
         learn(backbone, wild)
 
 
+def test_weights_too_large_for_the_file_are_an_error(
+    backbone: UNetBackbone, untouched: None
+) -> None:
+    with pytest.raises(ls.DenoiseError, match="not finite after 1 steps"):
+        learn(backbone, LoRA.Options(rank=2, steps=1, crops=0, warmup=0, lr=1e6))
+
+
 def test_an_injection_that_fails_leaves_no_trace(
     backbone: UNetBackbone, untouched: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
