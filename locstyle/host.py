@@ -216,8 +216,8 @@ class Host:
 
     def _add(self, plugin: Plugin, module: object) -> None:
         """Registers all a plugin offers, or nothing."""
-        self._manager.register(module, plugin.name)
         try:
+            self._manager.register(module, plugin.name)
             self._manager.check_pending()
             hooks = tuple(sorted(c.name for c in self._manager.get_hookcallers(module) or ()))
             plugin = replace(plugin, hooks=hooks)
@@ -225,8 +225,8 @@ class Host:
             offers = self._collect(plugin)
         except BaseException as error:
             self._remove(plugin.name)
-            if isinstance(error, pluggy.PluginValidationError):
-                raise PluginError(f"plugin {plugin}: {str(error).splitlines()[-1]}") from error
+            if isinstance(error, pluggy.PluginValidationError | ValueError):
+                raise PluginError(f"plugin {plugin}: {' '.join(str(error).split())}") from error
             raise
         self._offers.update({(offer.kind, offer.name): offer for offer in offers})
         names = {k: tuple(sorted(o.name for o in offers if o.kind == k)) for k in KINDS}
@@ -263,7 +263,8 @@ class Host:
         return self._manager.subset_hook_caller(hook, others)
 
     def _remove(self, name: str) -> None:
-        self._manager.unregister(name=name)
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
         self._modules.pop(name, None)
         self._plugins.pop(name, None)
         self._offers = {k: o for k, o in self._offers.items() if o.plugin.name != name}

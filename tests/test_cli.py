@@ -166,7 +166,7 @@ def test_a_dry_run_prints_a_recipe_that_runs_to_the_same_pixels(locstyle, folder
 
 
 def test_run_reads_paths_beside_the_recipe_and_takes_other_steps(locstyle, folder, monkeypatch):
-    dry = locstyle(*STYLIZE, "-r", "left.png=loras/one.safetensors", "-o", "x.png", "--dry-run")
+    dry = locstyle(*STYLIZE, "-r", "left.png=loras/one.safetensors", "--dry-run")
     Path("recipe.yaml").write_text(dry.stdout)
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
@@ -254,6 +254,13 @@ def test_a_format_that_would_lose_alpha_is_refused_before_any_work(locstyle, fol
     loads = tiny.loads
     done = locstyle("stylize", "clear.png", "--backbone", "tiny", "-r", "all=one", "-o", "out.jpg")
     assert done.exit_code == 1 and "JPEG holds no alpha" in done.stderr and tiny.loads == loads
+
+
+def test_an_output_must_be_named(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS)
+    assert (
+        done.exit_code == 2 and done.stderr == "error: -o: is missing; name the picture to write\n"
+    )
 
 
 def test_the_contact_sheet_may_not_replace_the_output(locstyle, folder):

@@ -205,6 +205,26 @@ def test_an_unknown_hook_is_refused_and_leaves_no_trace(host):
         assert host.names("fusions") == ["toy"]
 
 
+def test_a_hook_with_another_argument_is_refused_and_leaves_no_trace(host):
+    wrong = plugin("@hookimpl\ndef register_fusions(registry): ...")
+    with pytest.raises(PluginError, match="registry"):
+        with host.temporarily(wrong):
+            pass
+    assert host.plugins == []
+    with host.temporarily(offering("fusions", "toy")):
+        assert host.fusion("toy")
+
+
+def test_one_module_under_two_names_is_refused(host):
+    module = offering("fusions", "toy")
+    with host.temporarily(module, name="a"):
+        with pytest.raises(PluginError, match="already registered"):
+            with host.temporarily(module, name="b"):
+                pass
+        assert host.fusion("toy")
+    assert host.plugins == [] and host.names("fusions") == []
+
+
 def test_a_duplicate_names_both_and_leaves_the_first(host):
     with host.temporarily(offering("fusions", "toy", module="first")):
         with pytest.raises(PluginError, match=r"'toy'.*'first'.*'second'"):

@@ -33,7 +33,7 @@ device_option = click.option(
 class Running:
     """How to run an edit and where its results go."""
 
-    output: Path
+    output: Path | None
     device: str
     dtype: str | None
     check: bool
@@ -54,7 +54,7 @@ def running_options(command: _Command) -> _Command:
         ),
         click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32."),
         device_option,
-        click.option("-o", "--output", type=PATH, required=True, help="The picture to write."),
+        click.option("-o", "--output", type=PATH, help="The picture to write."),
     ):
         command = option(command)
     return command
@@ -101,23 +101,25 @@ def run_and_save(
     from locstyle.photo import Photo
     from locstyle.sheet import result_sheet
 
+    if (output := running.output) is None:
+        raise RecipeError("-o: is missing; name the picture to write")
     files = [*map(Path, edit.files), *inputs]
-    check_output(running.output, files)
+    check_output(output, files)
     if running.contact_sheet:
-        check_output(running.contact_sheet, [*files, running.output])
+        check_output(running.contact_sheet, [*files, output])
     if isinstance(edit.image, str):
-        check_output(running.output, files, photo=Photo.open(edit.image))
+        check_output(output, files, photo=Photo.open(edit.image))
     host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     result = run_edit(host, edit, running.device, running.dtype, check=running.check)
-    result.save(running.output)
+    result.save(output)
     if running.contact_sheet:
         Photo.from_image(result_sheet(result)).save(running.contact_sheet)
     for line in report_lines(result):
         click.echo(line, err=True)
     if running.as_json:
-        print_json({"output": str(running.output), **result_data(result)})
+        print_json({"output": str(output), **result_data(result)})
     else:
-        click.echo(running.output)
+        click.echo(output)
 
 
 def result_data(result: Result) -> dict[str, Any]:
