@@ -95,7 +95,8 @@ class Board:
         console = Console(width=140)
         rows = {"regions": self.regions, "edits": self.edits}
         for title, some in rows.items():
-            console.print(_table(title, some))
+            if some:
+                console.print(_table(title, some))
         plain = {name: [asdict(row) for row in some] for name, some in rows.items()}
         text = json.dumps(_without_nan({"settings": self.settings, **plain}), indent=1)
         (self.out / "scoreboard.json").write_text(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class Job:
     masks: dict[str, Area]  # by what they show
     styles: tuple[str, ...]
     truths: tuple[Picture, ...]  # the whole scene in each style
+    redrawn: tuple[Picture, ...]  # the same with every stroke fallen elsewhere
 
 
 def run(board: Board, editor: ls.Editor, wanted: argparse.Namespace) -> int:
@@ -61,8 +62,11 @@ def jobs(count: int) -> Iterator[Job]:
         # the smallest two: rather things than what they stand on
         chosen = dict(sorted(masks.items(), key=lambda entry: float(entry[1].mean()))[:2])
         styles = PAIRS[index % len(PAIRS)]
-        truths = tuple(scene.render(style.replace("-", " ")) for style in styles)
-        yield Job(f"{number - 1}", scene.photo, scene.caption, chosen, styles, truths)
+        truths, redrawn = (
+            tuple(one.render(style.replace("-", " ")) for style in styles)
+            for one in (scene, replace(scene, seed=(HELD_OUT_WORLD + 1, number)))
+        )
+        yield Job(f"{number - 1}", scene.photo, scene.caption, chosen, styles, truths, redrawn)
 
 
 def candidates(
@@ -80,6 +84,7 @@ def candidates(
     for fusion in wanted.fusion:
         result = board.run(editor, edit(job, fusion, wanted), job.name)
         yield fusion, np.asarray(result.image.convert("RGB"))
+    yield "redrawn truth", pasted(job.photo, masks, job.redrawn)
     truth = pasted(job.photo, masks, job.truths)
     yield "autoencoded truth", pasted(job.photo, masks, [autoencoded(editor, truth)] * 2)
     yield "truth", truth

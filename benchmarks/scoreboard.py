@@ -5,9 +5,10 @@
 
 `world` asks it of scenes whose truth is known: two regions of each in two styles that the backbone
 has never seen. Yardsticks are the photo as it is, the photo recoloured towards the truth, the two
-styles swapped, and the truth itself through the autoencoder, which no edit on this backbone can
-pass. `deer` asks it of a real photo without a truth, after learning a style from each style
-picture. Writes OUT/scoreboard.json, OUT/sheet.png and every edited picture.
+styles swapped, the truth drawn anew with other strokes, and the truth through the autoencoder,
+which no edit on this backbone can pass. `deer` asks it of a real photo without a truth, after
+learning a style from each style picture. Writes OUT/scoreboard.json, OUT/sheet.png and every edited
+picture.
 """
 
 from __future__ import annotations
@@ -57,10 +58,15 @@ def arguments() -> argparse.Namespace:
         command.add_argument("--device", default="cpu")
         command.add_argument("--steps", type=int, default=50)
         command.add_argument("--seed", type=int, default=0)
-        command.add_argument("--fusion", action="append", help=f"default: {', '.join(FUSIONS)}")
+        command.add_argument(
+            "--fusion",
+            action="append",
+            help=f"default: {', '.join(FUSIONS)}; none: yardsticks only",
+        )
         command.add_argument("--option", type=pair, action="append", default=[], help="of fusions")
     wanted = parser.parse_args()
-    wanted.fusion, wanted.options = wanted.fusion or list(FUSIONS), dict(wanted.option)
+    fusions = wanted.fusion or FUSIONS
+    wanted.fusion, wanted.options = [f for f in fusions if f != "none"], dict(wanted.option)
     if wanted.run is real_photo.run:
         wanted.loras = wanted.loras or wanted.out
     return wanted
