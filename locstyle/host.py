@@ -51,9 +51,18 @@ class Plugin:
     offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     error: BaseException | None = None
 
+    @property
+    def source(self) -> str:
+        """The distribution and its version, as an installer names them."""
+        return f"{self.distribution} {self.version}" if self.distribution else "no distribution"
+
+    @property
+    def failure(self) -> str | None:
+        """The error's kind and words, if it failed."""
+        return f"{type(self.error).__name__}: {self.error}" if self.error else None
+
     def __str__(self) -> str:
-        source = f"{self.distribution} {self.version}" if self.distribution else "no distribution"
-        return f"{self.name!r} ({self.module}, {source})"
+        return f"{self.name!r} ({self.module}, {self.source})"
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ class Host:
         if not failed or (not near and get_close_matches(name, known, n=1, cutoff=0.6)):
             return RecipeError(message)
         plugin = failed[near[0]] if near else next(iter(failed.values()))
-        missing = PluginError(f"{message}; plugin {plugin} failed to load: {_told(plugin.error)}")
+        missing = PluginError(f"{message}; plugin {plugin} failed to load: {plugin.failure}")
         missing.__cause__ = plugin.error
         return missing
 
@@ -279,10 +288,6 @@ def default_host() -> Host:
 
 def _source(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else ""
-
-
-def _told(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _check_offer(plugin: Plugin, kind: str, name: str, factory: Factory) -> None:

@@ -43,7 +43,7 @@ def doctor(host: Host, as_json: bool) -> None:
         "backbones": {name: _weights(host, name) for name in host.names("backbones")},
         "styles": _styles(),
         "extras": {name: _extra(name) for name in EXTRAS},
-        "failed_plugins": {p.name: str(p.error) for p in host.plugins if p.error},
+        "failed_plugins": {p.name: p.failure for p in host.plugins if p.failure},
     }
     if as_json:
         print_json(found)

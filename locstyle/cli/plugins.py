@@ -42,7 +42,7 @@ def _facts(host: Host, plugin: Plugin) -> dict[str, object]:
             kind: list(names) if kind == "commands" else {n: _details(host, kind, n) for n in names}
             for kind, names in plugin.offers.items()
         },
-        "error": plugin.error and _told(plugin.error),
+        "error": plugin.failure,
     }
 
 
@@ -52,17 +52,12 @@ def _details(host: Host, kind: str, name: str) -> dict[str, Collection[str]]:
 
 
 def _lines(host: Host, plugin: Plugin) -> Iterator[str]:
-    source = f"{plugin.distribution} {plugin.version}" if plugin.distribution else "no distribution"
-    yield f"{plugin.name} ({source}, {plugin.module})"
-    if plugin.error:
-        yield f"  failed and was skipped: {_told(plugin.error)}"
+    yield f"{plugin.name} ({plugin.source}, {plugin.module})"
+    if plugin.failure:
+        yield f"  failed and was skipped: {plugin.failure}"
     for kind, names in plugin.offers.items():
         yield f"  {kind.replace('_', ' ')}: {', '.join(names)}"
         for name in names if kind != "commands" else ():
             for what, words in _details(host, kind, name).items():
                 if words:
                     yield f"    {name} {what}: {', '.join(words)}"
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
