@@ -87,12 +87,12 @@ class Result:
             OutputError: the file cannot be written; an old file of that name stays as it was.
         """
         path = Path(path)
-        self.photo.save(path, text=self._text() if path.suffix.lower() == ".png" else None)
+        self.photo.save(path, text=self._text(path) if path.suffix.lower() == ".png" else None)
         return path
 
-    def _text(self) -> dict[str, str] | None:
+    def _text(self, path: Path) -> dict[str, str] | None:
         try:
-            return {TEXT_KEY: json.dumps(self.edit.to_dict())}
+            return {TEXT_KEY: json.dumps(self.edit.seen_from(path.parent).to_dict())}
         except RecipeError:
             return None
 

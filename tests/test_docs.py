@@ -72,9 +72,10 @@ def test_the_style_encoder_of_the_plugin_page_makes_a_style(module, photo, backb
     assert ls.Style.open(style.save(tmp_path / "x.safetensors")).digest == style.digest
 
 
-def test_the_fusion_of_the_plugin_page_passes_its_own_test(module):
+def test_the_fusion_of_the_plugin_page_passes_its_own_test(module, plugin_host, tiny_editor):
     module("acme_plain")
-    module("test_plain").test_plain_styles_the_region_and_nothing_else()
+    page = module("test_plain")
+    page.test_plain_styles_the_region_and_nothing_else(plugin_host, tiny_editor)
 
 
 def test_the_backbone_and_command_of_the_plugin_page_register(module):

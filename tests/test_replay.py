@@ -61,7 +61,6 @@ def test_the_same_pixels_come_out_identical(replay, made):
     assert done.stdout == "identical: every pixel came out the same\n"
 
 
-@pytest.mark.xfail(reason="Result.save writes paths as given, not as seen from the file")
 def test_replay_works_from_anywhere(replay, made, monkeypatch, tmp_path_factory):
     made = made.resolve()
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))

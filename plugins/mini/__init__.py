@@ -14,7 +14,16 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def load(name: str, device: str, dtype: "torch.dtype | None") -> "ls.Backbone":
-    """The backbone in this package's weights; `name` is always "mini"."""
+    """The backbone in this package's weights; `name` is always "mini".
+
+    Raises:
+        BackboneError: the weights are not there.
+    """
+    if not (WEIGHTS / "unet").is_dir():
+        raise ls.BackboneError(
+            f"backbone: 'mini' has no weights in {WEIGHTS}; install locstyle anew, or train them: "
+            "locstyle mini train --minutes 60"
+        )
     return ls.load_backbone(WEIGHTS, device=device, dtype=dtype, family="mini")
 
 
