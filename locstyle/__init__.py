@@ -1,7 +1,7 @@
 """Different regions of one photo, different styles, one denoising; everything else bit for bit.
 
-All public names are listed in `__init__.pyi`, which type checkers read and from which they are loaded
-when first used, so that `import locstyle` stays light.
+All public names are listed in `__init__.pyi`, which type checkers read and from which they are
+loaded when first used, so that `import locstyle` stays light.
 """
 
 import lazy_loader

@@ -1,6 +1,5 @@
 # The public names, all of them. Loaded lazily by `__init__.py`; plugins import nothing else.
 # `X as X` is how a stub says that a name is re-exported.
-from .canvas import Canvas as Canvas
 from .edit import Edit as Edit
 from .edit import Fusing as Fusing
 from .edit import Region as Region
@@ -59,6 +58,7 @@ from .host import Host as Host
 from .host import default_host as default_host
 from .masks import Mask as Mask
 from .masks import Partition as Partition
+from .photo import Canvas as Canvas
 from .photo import Photo as Photo
 from .protocols import Fusion as Fusion
 from .protocols import Prompt as Prompt

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from locstyle.canvas import Canvas, average
 from locstyle.errors import MaskError, PhotoError
 from locstyle.mask_values import FORMS, Picture, bounds, soften, values_of
 from locstyle.photo import Photo
+from locstyle.photo.canvas import Canvas, average
 
 _PALETTE = (
     (128, 128, 128),

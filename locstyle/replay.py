@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Edit
+from locstyle.edit.recipe import Plain, from_json
 from locstyle.errors import RecipeError
 from locstyle.photo import Photo, read_text
-from locstyle.recipe import Plain, from_json
 from locstyle.result import TEXT_KEY
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from locstyle.canvas import Canvas
 from locstyle.edit import Edit, Region
 from locstyle.engine.backbone import Backbone
 from locstyle.errors import MaskError, RecipeError, SegmenterError
 from locstyle.masks import Mask, Partition, read_mask
 from locstyle.photo import Photo
+from locstyle.photo.canvas import Canvas
 from locstyle.protocols import Fusion, Prompt
 from locstyle.style import Style, find_style, read_style
 

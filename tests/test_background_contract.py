@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from locstyle import exif as exif_block
-from locstyle.canvas import Canvas
 from locstyle.errors import PhotoError
 from locstyle.masks import Mask, Partition, read_mask
 from locstyle.photo import Photo
+from locstyle.photo import exif as exif_block
+from locstyle.photo.canvas import Canvas
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SIZES = [(1, 1), (3, 5), (37, 53), (101, 8)]
@@ -134,7 +134,7 @@ def test_turned_photos(tmp_path: Path, orientation: int) -> None:
     with Image.open(tmp_path / "out.png") as image:
         assert image.getexif().get(0x0112) == 1
     back = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
-    from locstyle.formats import turned
+    from locstyle.photo.formats import turned
 
     as_stored = turned(result, back)
     assert np.array_equal(as_stored[spot == 0], stored[spot == 0])

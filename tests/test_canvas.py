@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locstyle.canvas import Canvas, average
 from locstyle.errors import RecipeError
+from locstyle.photo.canvas import Canvas, average
 
 
 def smooth(height: int, width: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from PIL import Image
 
 import locstyle as ls
 from locstyle.edit import Edit, Region
-from locstyle.recipe import from_yaml
+from locstyle.edit.recipe import from_yaml
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from locstyle.edit import Edit, Fusing, Region
+from locstyle.edit.recipe import from_json, from_yaml, to_json, to_yaml
 from locstyle.errors import RecipeError
-from locstyle.recipe import from_json, from_yaml, to_json, to_yaml
 
 MINIMAL = {"locstyle": 1, "image": "a.png", "regions": [{"mask": "all", "style": "neon"}]}
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from locstyle.canvas import Canvas
 from locstyle.errors import MaskError
 from locstyle.masks import Mask, Partition, read_mask
 from locstyle.photo import Photo
+from locstyle.photo.canvas import Canvas
 
 SIZE = (30, 40)
 

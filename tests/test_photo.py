@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
-from locstyle import exif as exif_block
-from locstyle import png
 from locstyle.errors import PhotoError
-from locstyle.photo import Photo, read_text
+from locstyle.photo import Photo, png, read_text
+from locstyle.photo import exif as exif_block
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -126,7 +125,7 @@ def test_other_readers_agree_about_our_png_and_tiff(
     pixels = noise(height, width, channels, depth, seed)
     if seed % 2:  # runs, so that every filter gets chosen
         pixels = np.cumsum(pixels // 100, axis=seed % 3 % 2, dtype=pixels.dtype)
-    from locstyle.tiff import encode_tiff
+    from locstyle.photo.tiff import encode_tiff
 
     coded = png.encode_png(pixels)
     tagged = encode_tiff(pixels, None, None)

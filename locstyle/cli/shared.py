@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what clic
 
 import click
 
+from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError
 from locstyle.files import check_output
-from locstyle.recipe import from_yaml
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit

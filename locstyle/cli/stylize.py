@@ -16,7 +16,7 @@ from locstyle.cli.shared import (
     running_options,
 )
 from locstyle.edit import Edit, Fusing
-from locstyle.recipe import to_yaml
+from locstyle.edit.recipe import to_yaml
 
 if TYPE_CHECKING:
     from locstyle.host import Host

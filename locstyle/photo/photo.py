@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from locstyle import formats, png
-from locstyle.canvas import Canvas as Canvas
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, write_atomic
-from locstyle.png import Pixels
+from locstyle.photo import formats, png
+from locstyle.photo.png import Pixels
 
 _BAND = 256  # rows pasted at once, to bound memory
 

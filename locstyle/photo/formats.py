@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from locstyle import exif as exif_block
-from locstyle import png, tiff
 from locstyle.errors import OutputError, PhotoError
 from locstyle.files import PHOTO_FORMATS, check_format
-from locstyle.png import Pixels
+from locstyle.photo import exif as exif_block
+from locstyle.photo import png, tiff
+from locstyle.photo.png import Pixels
 
 _READ = ("PNG", "JPEG", "WEBP")  # JPEG opens the MPO of phones and cameras too
 _JPEG_SEGMENT = 65533  # bytes a JPEG's EXIF segment can hold
@@ -34,7 +34,7 @@ class Picture:
     Attributes:
         pixels: [H, W, C] uint8 or uint16, C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
         icc: the colour profile.
-        exif: a bare block (see `locstyle.exif`), its orientation reset to 1.
+        exif: a bare block (see `locstyle.photo.exif`), its orientation reset to 1.
         format: "PNG", "JPEG", "WEBP" or "TIFF".
     """
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from locstyle import checks
+from locstyle.edit import checks
+from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.errors import RecipeError, did_you_mean
-from locstyle.recipe import Plain, read_recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,7 +234,9 @@ def _size(value: object) -> int | tuple[int, int] | None:
     if not isinstance(value, Sequence):
         return checks.whole(value, "size", 8, 16384)
     if isinstance(value, str) or len(value) != 2:
-        raise checks.refusal("size", value, "a side in pixels, for about its square, or [height, width]")
+        raise checks.refusal(
+            "size", value, "a side in pixels, for about its square, or [height, width]"
+        )
     return checks.whole(value[0], "size[0]", 8, 16384), checks.whole(value[1], "size[1]", 8, 16384)
 
 

@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError
-from locstyle.recipe import Plain
 
 
 def refusal(where: str, value: object, accepted: str) -> RecipeError:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locstyle import exif as exif_block
 from locstyle.errors import PhotoError
-from locstyle.png import Pixels
+from locstyle.photo import exif as exif_block
+from locstyle.photo.png import Pixels
 
 if TYPE_CHECKING:
     import tifffile

@@ -1,0 +1,6 @@
+"""The request: what an edit says, how it is checked, and how it is written down."""
+
+from locstyle.edit.edit import VERSION as VERSION
+from locstyle.edit.edit import Edit as Edit
+from locstyle.edit.edit import Fusing as Fusing
+from locstyle.edit.edit import Region as Region
