@@ -18,6 +18,7 @@ from .engine.interventions import Deltas as Deltas
 from .engine.interventions import RegionalText as RegionalText
 from .engine.interventions import Share as Share
 from .engine.interventions import ShareFeature as ShareFeature
+from .engine.interventions import layout_sites as layout_sites
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
 from .engine.plan import Compose as Compose

@@ -111,19 +111,20 @@ class DiffStyler:
     def _deltas(self, scene: ls.Scene) -> ls.Intervention:
         asleep: set[str] = set()
         if not self.options.lora_in_injected_layers:
-            inside = tuple(f"{site.name}." for site in _attentions(scene.backbone.sites))
-            asleep = {s.name for s in scene.backbone.sites if s.name.startswith(inside)}
+            sites = scene.backbone.sites
+            inside = tuple(f"{site.name}." for site in ls.layout_sites(sites)[0])
+            asleep = {site.name for site in sites if site.name.startswith(inside)}
         return ls.Deltas(scene.regions, ls.Ownership(scene.partition), without=asleep)
 
     def _shares(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Intervention]:
         """Eqs. 1.3-1.5 in the decoder: q and k blended, one layer's feature replaced."""
-        sites = scene.backbone.sites
+        attentions, features = ls.layout_sites(scene.backbone.sites)
         for source, users in self._sources(owners).items():
             for owner in users:
                 attention, feature = (ls.Window(0, share) for share in self._window(owner))
                 rows = f"source {source}", (f"- {owner}", f"+ {owner}")
-                yield ls.Share(*rows, _attentions(sites), rate=adaptive, window=attention)
-                yield ls.ShareFeature(*rows, _features(sites), feature)
+                yield ls.Share(*rows, attentions, rate=adaptive, window=attention)
+                yield ls.ShareFeature(*rows, features, feature)
 
     def _fusion(self, scene: ls.Scene, owners: list[int]) -> ls.Compose:
         """Eqs. 1.6-1.7: each owner's guided prediction where the masks say so."""
@@ -143,17 +144,6 @@ class DiffStyler:
         if self.options.guidance == 1:
             return predictions[f"+ {owner}"]
         return ls.guide(predictions[f"- {owner}"], predictions[f"+ {owner}"], self.options.guidance)
-
-
-def _attentions(sites: ls.Sites) -> tuple[ls.Site, ...]:
-    """Self-attention of decoder layers 4 to 11, as Plug-and-Play chooses them."""
-    return tuple(site for site in sites.where(role="self", stage="up") if site.depth >= 4)
-
-
-def _features(sites: ls.Sites) -> tuple[ls.Site, ...]:
-    """The feature of decoder layer 4: its residual block's last convolution."""
-    convolutions = sites.where(role="conv", stage="up")
-    return tuple(site for site in convolutions if site.depth == 4 and site.part == "conv2")
 
 
 @ls.hookimpl

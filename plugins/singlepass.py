@@ -59,9 +59,7 @@ class SinglePass:
 
     def _structure(self, sites: ls.Sites) -> Iterator[ls.Intervention]:
         """The photo's layout, held as Plug-and-Play does (arXiv:2211.12572)."""
-        attentions = tuple(s for s in sites.where(role="self", stage="up") if s.depth >= 4)
-        convolutions = sites.where(role="conv", stage="up")
-        features = tuple(s for s in convolutions if s.depth == 4 and s.part == "conv2")
+        attentions, features = ls.layout_sites(sites)
         attention = ls.Window(0, self.options.attention_share)
         yield ls.Share("source", ("-", "+"), attentions, window=attention)
         yield ls.ShareFeature(

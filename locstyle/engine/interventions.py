@@ -72,6 +72,18 @@ class Share:
         return blended
 
 
+def layout_sites(sites: Sites) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+    """The self-attentions and the feature that hold a photo's layout.
+
+    Decoder layers 4 to 11, and the last convolution of layer 4's residual block, as chosen by
+    Plug-and-Play, arXiv:2211.12572 §4, and kept by DiffStyler.
+    """
+    attentions = tuple(site for site in sites.where(role="self", stage="up") if site.depth >= 4)
+    convolutions = sites.where(role="conv", stage="up")
+    features = tuple(s for s in convolutions if s.depth == 4 and s.part == "conv2")
+    return attentions, features
+
+
 @dataclass(frozen=True)
 class ShareFeature:
     """Rows `to` take the output of some layers from row `donor` (Plug-and-Play,
