@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any  # diffusers and transformers are untyped
 
 import cv2
@@ -71,7 +72,6 @@ def measure(weights: Path, photos: Path | None = None) -> dict[str, Any]:
         name: round(psnr(batch, reconstruction(pipeline.autoencoder, batch)), 2)
         for name, batch in pictures.items()
     }
-    run = Run(0, weights, weights, weights)
     groups = {"training styles": TRAINING_STYLES, "held-out styles": HELD_OUT_STYLES}
     means = {name: _mean(rebuilt, styles) for name, styles in groups.items()}
     return {
@@ -80,11 +80,15 @@ def measure(weights: Path, photos: Path | None = None) -> dict[str, Any]:
             name: inversion(pipeline, pictures[name][:6])
             for name in ("photo scenes", "mosaic", "real photos")
         },
-        "held-out loss by quarter of the schedule": held_out_loss(
-            {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder},
-            probe(pipeline.tokenizer, run, 32),
-        ),
+        "held-out loss by quarter of the schedule": _held_out_loss(pipeline, weights),
     }
+
+
+def _held_out_loss(pipeline: Pipeline, weights: Path) -> list[float]:
+    modules = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
+    with TemporaryDirectory() as work:
+        question = probe(pipeline.tokenizer, Run(0, Path(work), weights), SIZE // 4)
+    return held_out_loss(modules, question)
 
 
 def _mean(scores: dict[str, float], names: Sequence[str]) -> float:
