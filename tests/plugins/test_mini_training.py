@@ -126,3 +126,10 @@ def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
     assert len(tokenizer("a photo of a red house").input_ids) == 8
     assert models.token_ids(tokenizer, ["a", text * 9]).shape == (2, models.TOKENS)
+
+
+def test_written_pipeline_paints_a_prompt(trained: Run) -> None:
+    from locstyle_plugins.mini.scores import Pipeline, sample
+
+    picture = sample(Pipeline.load(trained.out), ["a photo of a red house"])
+    assert picture.shape == (1, 128, 128, 3) and picture.dtype == np.uint8
