@@ -77,7 +77,7 @@ def measure(weights: Path, photos: Path | None = None) -> dict[str, Any]:
     return {
         "autoencoder PSNR, dB": rebuilt | means,
         "inversion PSNR against the autoencoder, dB": {
-            name: inversion(pipeline, pictures[name][:6])
+            name: inversion(pipeline, pictures[name][:4])
             for name in ("photo scenes", "mosaic", "real photos")
         },
         "held-out loss by quarter of the schedule": _held_out_loss(pipeline, weights),
