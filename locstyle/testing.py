@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from locstyle.engine.backbones.unet import Parts, UNetBackbone
+from locstyle.engine.backbones.checkpoint import Parts
+from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.plan import Scene, SceneRegion, Window
 from locstyle.engine.sites import Site
 from locstyle.engine.trajectory import Inversion, invert

@@ -23,7 +23,7 @@ FLOORS = (
     {"edit", "options", "measure", "style", "style_file", "style_fit", "style_foreign"}
     | {"style_keys"},
     {"engine.intervene", "engine.backbone", "engine.backbones.unet", "engine.backbones.atlas"}
-    | {"engine.backbones.processor", "engine.backbones"},
+    | {"engine.backbones.processor", "engine.backbones", "engine.backbones.checkpoint"},
     {"engine.ownership", "engine.trajectory", "engine.training"},
     {"engine.plan"},
     {"engine.interventions"},

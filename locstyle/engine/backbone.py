@@ -110,7 +110,8 @@ def load_backbone(
     Raises:
         BackboneError: nothing is there, it is a pickle, or it is no UNet of that family.
     """
-    from locstyle.engine.backbones import unet
+    from locstyle.engine.backbones import checkpoint
+    from locstyle.engine.backbones.unet import UNetBackbone
 
     chosen = _device(device)
     if dtype is None:
@@ -122,10 +123,10 @@ def load_backbone(
             "use a .safetensors checkpoint or a diffusers folder"
         )
     if path.suffix == ".safetensors":
-        parts = unet.read_single_file(path, config, dtype)
+        parts = checkpoint.read_single_file(path, config, dtype)
     else:
-        parts = unet.read_folder(str(name), dtype)
-    return unet.UNetBackbone(parts, name=str(name), device=chosen, family=family)
+        parts = checkpoint.read_folder(str(name), dtype)
+    return UNetBackbone(parts, name=str(name), device=chosen, family=family)
 
 
 def _device(name: str) -> torch.device:

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from locstyle import BackboneError, Inversion, load_backbone
-from locstyle.engine.backbones.unet import Parts, UNetBackbone
+from locstyle.engine.backbones.checkpoint import Parts
+from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.testing import save_tiny, tiny_backbone, tiny_parts, tiny_scene
 
 UNET = (

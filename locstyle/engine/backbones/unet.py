@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.atlas import unet_sites
+from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.processor import processor
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, leading_timesteps
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 
 FAMILIES = {768: "sd1", 1024: "sd2"}
 """Families by the width of their text states."""
-
-
-class Parts(NamedTuple):
-    """A checkpoint's modules, as diffusers and transformers made them."""
-
-    unet: Any  # diffusers is untyped
-    vae: Any
-    text_encoder: Any
-    tokenizer: Any
-    scheduler: Any
 
 
 class UNetBackbone:
@@ -134,56 +124,6 @@ class UNetBackbone:
         return attach(
             dict(self.unet.named_modules()), self.sites, interventions, processor(self.unet)
         )
-
-
-def read_folder(name: str, dtype: torch.dtype) -> Parts:
-    """The parts of a diffusers folder or hub repository; safetensors only."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    local = Path(name).expanduser()
-    where = str(local) if local.is_dir() else name
-    if not local.is_dir() and (local.is_absolute() or name.count("/") != 1):
-        raise BackboneError(
-            f"backbone: {name!r} is not a folder; accepted: 'mini', a diffusers folder, "
-            "a .safetensors checkpoint, or a hub name such as 'owner/name'"
-        )
-    options = {"torch_dtype": dtype, "use_safetensors": True}
-    try:
-        return Parts(
-            UNet2DConditionModel.from_pretrained(where, subfolder="unet", **options),
-            AutoencoderKL.from_pretrained(where, subfolder="vae", **options),
-            CLIPTextModel.from_pretrained(
-                where, subfolder="text_encoder", dtype=dtype, use_safetensors=True
-            ),
-            CLIPTokenizer.from_pretrained(where, subfolder="tokenizer"),
-            DDIMScheduler.from_pretrained(where, subfolder="scheduler"),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise BackboneError(
-            f"backbone: {name!r} could not be loaded as a Stable Diffusion folder "
-            f"(unet, vae, text_encoder, tokenizer, scheduler with .safetensors weights): {error}"
-        ) from error
-
-
-def read_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) -> Parts:
-    """The parts of one `.safetensors` checkpoint in the original Stable Diffusion layout."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-    if not path.is_file():
-        raise BackboneError(f"backbone: {str(path)!r} is not a file")
-    options: dict[str, Any] = {"torch_dtype": dtype, "safety_checker": None}
-    if config is not None:
-        options |= {"config": str(config), "local_files_only": Path(config).is_dir()}
-    try:
-        pipeline = StableDiffusionPipeline.from_single_file(str(path), **options)
-    except Exception as error:  # diffusers raises many kinds here, down to bare Exception
-        raise BackboneError(
-            f"backbone: {str(path)!r} could not be read as a Stable Diffusion checkpoint: {error}; "
-            "without a network, pass a diffusers folder of the same family as its configuration"
-        ) from error
-    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
-    return Parts(pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, scheduler)
 
 
 def _family(unet: Any, name: str) -> str:
