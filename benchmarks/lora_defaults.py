@@ -53,6 +53,17 @@ VARIANTS = {
     "small-crops": Options(smallest_crop=0.45),
     "caption": Options(),  # with the words of the style image, see `options_for`
     "batch-2": Options(batch=2, steps=400),
+    "96-px": Options(size=96),
+    "96-px-300": Options(size=96, steps=300),
+    "96-px-attention": Options(size=96, targets="attention"),
+    "96-px-lr-1e-3": Options(size=96, lr=1e-3),
+    "96-px-lr-4e-3": Options(size=96, lr=4e-3),
+    "96-px-rank-8": Options(size=96, rank=8),
+    "96-px-min-snr": Options(size=96, min_snr=True),
+    "96-px-hues": Options(size=96, hues=True),
+    "96-px-caption": Options(size=96),  # as well
+    "64-px": Options(size=64, smallest_crop=0.5),
+    "64-px-batch-8": Options(size=64, smallest_crop=0.5, batch=8),
 }
 
 
@@ -108,7 +119,7 @@ def run(editor: ls.Editor, style: str, variant: str, work: Path) -> None:
 
 def options_for(variant: str, shown: WorldScene) -> Options:
     options = VARIANTS[variant]
-    if variant == "caption":
+    if variant.endswith("caption"):
         return Options(**(asdict(options) | {"caption": shown.caption}))
     return options
 

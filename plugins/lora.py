@@ -45,6 +45,7 @@ class LoRA:
         crops: int = 24  # random crops made beforehand; 0: whole pictures only
         smallest_crop: float = 0.7  # side of the smallest crop, fraction of the shorter side
         flips: bool = True  # mirror every other crop
+        hues: bool = False  # swap the colour channels of the crops: learns texture, not palette
         size: int | None = None  # side of a training picture in pixels; None: the backbone's own
         caption: str = ""  # what the style image shows: its content is then left to these words
         caption_dropout: float = 0.1  # share of the batch trained without any prompt
@@ -288,6 +289,8 @@ def _pictures(
             picture = _whole(image, side, multiple)
         if options.flips and torch.rand((), generator=drawn) < 0.5:
             picture = picture.flip(-1)
+        if options.hues:
+            picture = picture[torch.randperm(3, generator=drawn)]
         found.setdefault(tuple(picture.shape), []).append(picture)
     return [torch.stack(same).to(backbone.device) for same in found.values()]
 

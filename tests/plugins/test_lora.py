@@ -185,9 +185,10 @@ def test_an_injection_that_fails_leaves_no_trace(
         LoRA.Options(caption="hut"),
         LoRA.Options(caption_dropout=0.0, flips=False, targets="attention"),
         LoRA.Options(crops=0, batch=2, size=40),
+        LoRA.Options(hues=True),
         LoRA.Options(half=False),
     ],
-    ids=["paper", "min_snr", "caption", "attention", "whole", "full precision"],
+    ids=["paper", "min_snr", "caption", "attention", "whole", "hues", "full precision"],
 )
 def test_options_train(backbone: UNetBackbone, untouched: None, options: LoRA.Options) -> None:
     from dataclasses import replace
