@@ -26,7 +26,7 @@ from locstyle.sheet import contact_sheet
 TRIED: tuple[dict[str, object], ...] = (
     {},
     {"guidance": 1.0},
-    {"guidance": 3.0},
+    {"guidance": 5.0},
     {"guidance": 7.5},
     {"attention_share": 0.0, "feature_share": 0.0},
     {"attention_share": 0.25, "feature_share": 0.3},

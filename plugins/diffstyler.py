@@ -31,7 +31,7 @@ class DiffStyler:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
+        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
         attention_share: float = 0.5  # first part of the schedule with shared q, k in region rows
         feature_share: float = 0.6  # first part of the schedule with shared features in region rows
         base_attention_share: float = 1.0  # the same for rows of the background

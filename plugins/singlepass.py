@@ -25,7 +25,7 @@ class SinglePass:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
         attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
         feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
         fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
