@@ -96,7 +96,7 @@ def _mean(scores: dict[str, float], names: Sequence[str]) -> float:
 
 
 def _real(folder: Path | None) -> Pictures:
-    """Real photos that no training has seen, their middle square at 128 pixels."""
+    """Real photos that `data` leaves out, their middle square at 128 pixels."""
     import skimage.data
 
     paths = [Path(skimage.data.__file__).parent / "chelsea.png"]

@@ -16,8 +16,8 @@ _GREY = np.array((0.299, 0.587, 0.114), np.float32)
 class Source:
     """What a style starts from: picture [S, S, 3] in [0, 1], label [S, S], and its own dice.
 
-    Lengths in styles are in `unit`s, pixels of a 128-pixel picture: nothing a style draws repeats
-    faster than 8 of them, because the autoencoder cannot carry it.
+    Lengths in styles are in `unit`s, pixels of a 128-pixel picture. What a style rules, dots or
+    tiles repeats no faster than 8 of them, because the autoencoder cannot carry it.
     """
 
     picture: Array
