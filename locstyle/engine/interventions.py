@@ -122,6 +122,7 @@ class Deltas:
     ownership: Ownership
     without: Collection[str] = frozenset()
     _stacks: dict[tuple[str, tuple[int, ...]], _Stack] = field(default_factory=dict, repr=False)
+    _owned: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
 
     def where(self, sites: Sites) -> list[Site]:
         styled = {name for region in self.regions if region.style for name in region.style.deltas}
@@ -132,13 +133,13 @@ class Deltas:
             stack = self._stack(site, owners, x)
             inner = stack.shrink(x[rows], y)
             if mixed:
-                inner = inner * self._own(site, call, owners, stack.ranks, inner)
+                inner = inner * self._own(site, call, owners, stack, inner)
             styled = y.clone()
-            styled[rows] = y[rows] + stack.expand(inner)
+            styled[rows] += stack.expand(inner)
             y = styled
         return y
 
-    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, tuple[int, ...]], list[int]]:
+    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, tuple[int, ...]], Rows]:
         """Batch rows by whether they are mixed and by the owners whose deltas act on them now."""
         acting = tuple(
             number
@@ -154,7 +155,7 @@ class Deltas:
             owners = acting if mixed else tuple(owner for owner in acting if owner == row.owner)
             if owners:
                 groups.setdefault((mixed, owners), []).append(index)
-        return groups
+        return {key: _together(rows) for key, rows in groups.items()}
 
     def _stack(self, site: Site, owners: tuple[int, ...], like: Tensor) -> _Stack:
         key = (site.name, owners)
@@ -168,27 +169,40 @@ class Deltas:
         return self._stacks[key]
 
     def _own(
-        self, site: Site, call: Call, owners: tuple[int, ...], ranks: Tensor, inner: Tensor
+        self, site: Site, call: Call, owners: tuple[int, ...], stack: _Stack, x: Tensor
     ) -> Tensor:
-        """Ownership of `inner`'s tokens per rank component, in `inner`'s layout; the same for every
-        row."""
-        row = (Row("", MIXED),)
-        chosen = list(owners)
-        if site.side == "text":
-            own = self.ownership.text(row, call.segments, inner.shape[1], inner)[..., chosen]
-            return own.repeat_interleave(ranks, -1)
+        """Ownership of the tokens of `x` per rank component, in the layout of `x`, for any row."""
         if site.side == "none":
             raise StyleError(
                 f"{site.name}: a style delta on a layer without image or text tokens cannot be "
                 "limited to a region in a mixed row; use the diffstyler fusion, or a style "
                 "without this layer"
             )
-        if inner.ndim == 4:
-            own = self.ownership.image(row, (inner.shape[-2], inner.shape[-1]), inner)
-            return own[:, chosen].repeat_interleave(ranks, 1)
+        key = (site.side, owners, stack.ranks, x.shape[1:], call.segments, x.device, x.dtype)
+        if key not in self._owned:
+            own = self._tokens(site, call, x)[..., list(owners)]
+            own = own.repeat_interleave(torch.tensor(stack.ranks, device=x.device), -1)
+            self._owned[key] = own.movedim(-1, 1) if x.ndim == 4 else own
+        return self._owned[key]
+
+    def _tokens(self, site: Site, call: Call, x: Tensor) -> Tensor:
+        """Ownership of the tokens of `x` in a mixed row: [1, tokens or h, w, regions + 1]."""
+        row = (Row("", MIXED),)
+        if site.side == "text":
+            return self.ownership.text(row, call.segments, x.shape[1], x)
+        if x.ndim == 4:
+            return self.ownership.image(row, (x.shape[-2], x.shape[-1]), x).movedim(1, -1)
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        own = self.ownership.image(row, size, inner)[:, chosen]
-        return own.flatten(2).transpose(1, 2).repeat_interleave(ranks, -1)
+        return self.ownership.image(row, size, x).flatten(2).transpose(1, 2)
+
+
+Rows = list[int] | slice
+
+
+def _together(rows: list[int]) -> Rows:
+    """Neighbouring rows as a slice, which reads and writes without a copy."""
+    first, last = rows[0], rows[-1]
+    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
 
 
 class _Stack(NamedTuple):
@@ -196,14 +210,13 @@ class _Stack(NamedTuple):
 
     down: Tensor
     up: Tensor
-    ranks: Tensor
+    ranks: tuple[int, ...]
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Delta, float]], like: Tensor) -> _Stack:
         down = torch.cat([delta.down for delta, _ in parts]).to(like)
         up = torch.cat([strength * delta.scale * delta.up.float() for delta, strength in parts], 1)
-        ranks = torch.tensor([len(delta.down) for delta, _ in parts], device=like.device)
-        return cls(down, up.to(like), ranks)
+        return cls(down, up.to(like), tuple(delta.rank for delta, _ in parts))
 
     def shrink(self, x: Tensor, y: Tensor) -> Tensor:
         if self.down.ndim == 2:
