@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import Edit, Region
 from locstyle.engine.backbone import Backbone
-from locstyle.errors import MaskError, RecipeError, SegmenterError
+from locstyle.errors import MaskError, RecipeError, SegmenterError, StyleError
 from locstyle.masks import Mask, Partition, read_mask
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
@@ -148,8 +148,11 @@ def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> St
 
 
 def _read(name: str | Path, backbone: Backbone, where: str) -> Style:
-    path = find_style(name)
-    style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
+    try:
+        path = find_style(name)
+        style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
+    except StyleError as error:
+        raise StyleError(f"{where}: {error}") from error
     if not coverage.is_complete:
         warnings.warn(f"{where}: not all of {path} applies\n{coverage.describe()}", stacklevel=5)
     return style

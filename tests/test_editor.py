@@ -196,7 +196,7 @@ def test_mistakes_surface_before_any_denoising(editor: Editor, folder: Path) -> 
         (
             replace(base, regions=(replace(one, style="no-such-style"),)),
             StyleError,
-            "no-such-style",
+            r"regions\[0\]\.style: 'no-such-style'",
         ),
         (replace(base, regions=(replace(one, style=foreign),)), RecipeError, "family 'sd1'"),
         (
