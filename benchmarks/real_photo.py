@@ -44,7 +44,7 @@ def run(board: Board, editor: ls.Editor, wanted: argparse.Namespace) -> int:
             board.regions.append(Row(wanted.photo.stem, name, path.stem, figures))
         if name != "input":
             board.show(name, picture)
-    return len(board.pictures)
+    return 1 + 2 * len(masks)
 
 
 def learned(editor: ls.Editor, number: int, wanted: argparse.Namespace) -> Path:

@@ -97,5 +97,4 @@ class Result:
             return None
 
     def _repr_png_(self) -> bytes:
-        png: bytes = self.image._repr_png_()  # type: ignore[assignment]  # PIL types it optional
-        return png
+        return self.photo._repr_png_()

@@ -79,6 +79,8 @@ def test_regions_change_and_everything_else_is_the_files_own(
     assert changed[12:43, 32:48].mean() > 0.9
     assert result.report.outside_identical == 1.0
     assert result.report.coverage == pytest.approx((32 * 20 / 2745, 35 * 20 / 2745))
+    for shown in (result, result.partition, result.masks[0]):  # in a notebook
+        assert shown._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
