@@ -19,7 +19,9 @@ Prompts = tuple[str, str, str]
 Rendered = tuple[Pictures, Prompts]
 
 TRAINING_SEED, HELD_OUT_SEED = 0, 1
-SIZE = 128  # side of every picture in pixels
+SIZE = 128  # side of a picture in pixels
+LARGE = 256  # side of the fewer pictures that show more detail
+LARGE_SHARE = 12  # one scene in so many is rendered large as well
 
 _STYLES_PER_SCENE = 2
 _WORTH_PROCESSES = 64  # scenes
@@ -39,30 +41,30 @@ _PHOTOS = (  # bundled with scikit-image; chelsea is kept for measuring
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures [N, 128, 128, 3] with the prompts of each."""
+    """Pictures [N, size, size, 3] with the prompts of each."""
 
     pictures: Pictures
     prompts: list[Prompts]
 
 
-def dataset(work: Path, *, scenes: int, seed: int = TRAINING_SEED) -> Dataset:
+def dataset(work: Path, *, scenes: int, seed: int = TRAINING_SEED, size: int = SIZE) -> Dataset:
     """The pictures of `scenes` scenes, rendered on the first call and then read from `work`."""
-    folder = work / f"world-{seed}-{scenes}"
+    folder = work / (f"world-{seed}-{scenes}" + ("" if size == SIZE else f"-{size}"))
     if not (folder / "prompts.json").exists():
-        _render(folder, scenes, seed)
+        _render(folder, scenes, seed, size)
     pictures = np.load(folder / "pictures.npy", mmap_mode="r")
     prompts = json.loads((folder / "prompts.json").read_text())
     return Dataset(pictures, [tuple(variants) for variants in prompts])
 
 
-def _render(folder: Path, scenes: int, seed: int) -> None:
+def _render(folder: Path, scenes: int, seed: int, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (scenes * (1 + _STYLES_PER_SCENE), SIZE, SIZE, 3)
+    shape = (scenes * (1 + _STYLES_PER_SCENE), size, size, 3)
     pictures = np.lib.format.open_memmap(
         folder / "pictures.npy", mode="w+", dtype=np.uint8, shape=shape
     )
     prompts: list[Prompts] = []
-    jobs = [(seed, number) for number in range(scenes)]
+    jobs = [(seed, number, size) for number in range(scenes)]
     for rendered in _in_parallel(jobs):
         for picture, variants in rendered:
             pictures[len(prompts)] = picture
@@ -74,7 +76,7 @@ def _render(folder: Path, scenes: int, seed: int) -> None:
     os.replace(partial, folder / "prompts.json")
 
 
-def _in_parallel(jobs: list[tuple[int, int]]) -> Iterator[list[Rendered]]:
+def _in_parallel(jobs: list[tuple[int, int, int]]) -> Iterator[list[Rendered]]:
     if len(jobs) < _WORTH_PROCESSES:
         yield from map(_render_scene, jobs)
         return
@@ -83,10 +85,10 @@ def _in_parallel(jobs: list[tuple[int, int]]) -> Iterator[list[Rendered]]:
         yield from pool.imap(_render_scene, jobs, chunksize=16)
 
 
-def _render_scene(job: tuple[int, int]) -> list[Rendered]:
+def _render_scene(job: tuple[int, int, int]) -> list[Rendered]:
     cv2.setNumThreads(1)
-    seed, number = job
-    scene = World(seed, SIZE).scene(number)
+    seed, number, size = job
+    scene = World(seed, size).scene(number)
     rng = np.random.default_rng((seed, number, 3))
     chosen = rng.choice(TRAINING_STYLES, _STYLES_PER_SCENE, replace=False)
     rendered = [(scene.photo, _variants("a photo", scene))]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import models
 from .data import HELD_OUT_SEED, SIZE, Pictures, read_photo
-from .train_unet import held_out_loss, probe
+from .train_unet import PROBE, held_out_loss, probe
 from .train_vae import psnr, reconstruction, to_tensor
 from .training import Run
 from .world import HELD_OUT_STYLES, STYLES, TRAINING_STYLES, World
@@ -87,7 +87,7 @@ def measure(weights: Path, photos: Path | None = None) -> dict[str, Any]:
 def _held_out_loss(pipeline: Pipeline, weights: Path) -> list[float]:
     modules = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
     with TemporaryDirectory() as work:
-        question = probe(pipeline.tokenizer, Run(0, Path(work), weights), SIZE // 4)
+        question = probe(pipeline.tokenizer, Run(0, Path(work), weights), PROBE)
     return held_out_loss(modules, question)
 
 

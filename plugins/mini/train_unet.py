@@ -5,45 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any  # diffusers and transformers are untyped
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from . import models
 from .data import HELD_OUT_SEED, Dataset, dataset
-from .train_vae import encode
+from .lessons import STAGES, Bucket, Examples, Stage, encoded, examples
 from .training import Rates, Run, Trainee, log_line
 
 _RATES = Rates(peak=8e-4, plateau=0.3, floor=0.03, warm_up=150)
 _REPORT_SECONDS = 300
 _SNR_CAP = 5.0  # min-SNR weighting, arXiv:2303.09556, for a network that predicts noise
 _HELD_OUT_SCENES = 48
+PROBE = Bucket(32, 32, 16, 64)  # the size that is asked about
 _VARIANT_SHARES = torch.tensor((0.70, 0.12, 0.08, 0.10))  # full, things, medium, no words
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the time spent at one latent size."""
-
-    side: int  # latent pixels
-    until: float  # fraction of the time
-    batch: int
-    pictures: int  # how many are encoded; encoding one costs about half of learning from it once
-
-
-STAGES = (
-    Stage(16, 0.35, 16, 7000),
-    Stage(24, 0.65, 16, 4500),
-    Stage(32, 1.0, 16, 2800),
-)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Scaled latents [N, 4, side, side] and their prompts' tokens."""
-
-    latents: Tensor
-    tokens: Tensor  # [N, 4, TOKENS]: full, things only, medium only, no words
 
 
 @dataclass(frozen=True)
@@ -61,7 +36,7 @@ class Lesson:
     """One stage with what is learned in it, and the held-out question asked now and then."""
 
     stage: Stage
-    examples: Examples
+    examples: list[Examples]  # by bucket
     probe: Question
     tokenizer: Any
 
@@ -73,19 +48,19 @@ def train_unet(
 ) -> None:
     """Train for the given minutes and write UNet, text encoder and tokenizer to the output."""
     torch.manual_seed(run.seed)
-    world = dataset(run.work, scenes=run.scenes)
-    tokenizer = _tokenizer(run, world)
+    tokenizer = _tokenizer(run, dataset(run.work, scenes=run.scenes))
     trainee = _trainee(run, sizes, tokenizer)
     state = run.work / "unet-state.safetensors"
     if state.exists():
         trainee.load(state)
-    asked = probe(tokenizer, run, stages[-1].side)
+    asked = probe(tokenizer, run, PROBE)
     for stage in stages:
         if trainee.fraction < stage.until:
             with trainee.paused():
-                examples = _examples(world, tokenizer, run, stage.side, stage.pictures)
-            _learn(trainee, Lesson(stage, examples, asked, tokenizer), run)
-    _report(trainee, asked, run, stages[-1])
+                autoencoder = _autoencoder(run)
+                known = [examples(run, b, autoencoder, tokenizer) for b in stage.buckets]
+            _learn(trainee, Lesson(stage, known, asked, tokenizer), run)
+    _report(trainee, asked, run)
     export(trainee, tokenizer, run, run.out)
     state.unlink(missing_ok=True)
 
@@ -93,16 +68,19 @@ def train_unet(
 def _learn(trainee: Trainee, lesson: Lesson, run: Run) -> None:
     """One stage: learn until its time is up, with a checkpoint now and then."""
     dice = torch.Generator().manual_seed(run.seed + trainee.step)
+    shares = torch.tensor([bucket.share for bucket in lesson.stage.buckets])
     due = trainee.seconds + _REPORT_SECONDS
     while trainee.fraction < lesson.stage.until:
-        question = _draw(lesson.examples, lesson.stage.batch, dice, run.device)
+        turn = int(torch.multinomial(shares, 1, generator=dice))
+        count = lesson.stage.buckets[turn].batch
+        question = _draw(lesson.examples[turn], count, dice, run.device)
         with run.autocast():
             loss = _weighted(errors(trainee.modules, question), question.steps)
         trainee.learn(loss)
         if trainee.seconds >= due:
             due = trainee.seconds + _REPORT_SECONDS
             trainee.save(run.work / "unet-state.safetensors")
-            _report(trainee, lesson.probe, run, lesson.stage)
+            _report(trainee, lesson.probe, run)
             export(trainee, lesson.tokenizer, run, run.work / "export")
 
 
@@ -138,22 +116,6 @@ def _autoencoder(run: Run) -> Any:
     trained = (run.out / "vae").exists()
     folder = run.out if trained or run.init is None else run.init
     return models.load_autoencoder(folder).to(run.device, memory_format=torch.channels_last)
-
-
-def _examples(world: Dataset, tokenizer: Any, run: Run, side: int, count: int) -> Examples:
-    """Up to `count` pictures from all over the data, every second one mirrored."""
-    total = len(world.pictures)
-    chosen = np.sort(np.random.default_rng(run.seed).permutation(total)[:count])
-    autoencoder = _autoencoder(run)
-    parts = []
-    for start in range(0, len(chosen), 64):
-        pictures = np.array(world.pictures[chosen[start : start + 64]])
-        pictures[::2] = pictures[::2, :, ::-1]
-        parts.append(encode(autoencoder, pictures, device=run.device, side=4 * side))
-    latents = torch.cat(parts) * autoencoder.config.scaling_factor
-    variants = [(*world.prompts[index], "") for index in chosen]
-    flat = models.token_ids(tokenizer, [prompt for four in variants for prompt in four])
-    return Examples(latents.clone(), flat.view(len(chosen), len(variants[0]), -1))
 
 
 def _draw(examples: Examples, count: int, dice: torch.Generator, device: str) -> Question:
@@ -194,11 +156,13 @@ def _weighted(error: Tensor, steps: Tensor) -> Tensor:
     return (error * weight).mean()
 
 
-def probe(tokenizer: Any, run: Run, side: int) -> Question:
+def probe(tokenizer: Any, run: Run, bucket: Bucket) -> Question:
     """A fixed question about scenes the training never sees."""
     scenes = min(_HELD_OUT_SCENES, run.scenes)
     held_out = dataset(run.work, scenes=scenes, seed=HELD_OUT_SEED)
-    examples = _examples(held_out, tokenizer, run, side, 64)
+    examples = encoded(
+        held_out, bucket, _autoencoder(run), tokenizer, device=run.device, seed=run.seed
+    )
     dice = torch.Generator().manual_seed(0)
     count = len(examples.latents)
     steps = ((torch.arange(count) + 0.5) / count * models.TRAIN_STEPS).long()
@@ -218,14 +182,13 @@ def held_out_loss(modules: dict[str, Any], asked: Question) -> list[float]:
     return [round(float(error[quarter == number].mean()), 4) for number in range(4)]
 
 
-def _report(trainee: Trainee, asked: Question, run: Run, stage: Stage) -> None:
+def _report(trainee: Trainee, asked: Question, run: Run) -> None:
     with trainee.averaged():
         quarters = held_out_loss(trainee.modules, asked)
     log_line(
         run.work / "unet-log.jsonl",
         step=trainee.step,
         minutes=round(trainee.seconds / 60, 2),
-        side=stage.side,
         held_out=round(sum(quarters) / len(quarters), 4),
         quarters=quarters,
     )

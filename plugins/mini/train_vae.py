@@ -111,12 +111,14 @@ def _finish(trainee: Trainee, held_out: Pictures, run: Run) -> None:
 
 
 @torch.inference_mode()
-def encode(autoencoder: Any, pictures: Pictures, *, device: str, side: int | None = None) -> Tensor:
-    """Unscaled latents [N, 4, h, w] of pictures, first resized to `side` pixels."""
+def encode(
+    autoencoder: Any, pictures: Pictures, *, device: str, size: tuple[int, int] | None = None
+) -> Tensor:
+    """Unscaled latents [N, 4, h, w] of pictures, first resized to `size` = (height, width)."""
     latents = []
     for start in range(0, len(pictures), 64):
         batch = to_tensor(pictures[start : start + 64], device)
-        if side is not None and side != batch.shape[-1]:
-            batch = F.interpolate(batch, size=(side, side), mode="bilinear", antialias=True)
+        if size is not None and size != tuple(batch.shape[-2:]):
+            batch = F.interpolate(batch, size=size, mode="bilinear", antialias=True)
         latents.append(autoencoder.encode(batch).latent_dist.mode())
     return torch.cat(latents)

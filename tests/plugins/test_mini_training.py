@@ -9,12 +9,16 @@ import pytest
 import torch
 from locstyle_plugins.mini import models, train_unet, train_vae
 from locstyle_plugins.mini.data import dataset
+from locstyle_plugins.mini.lessons import Bucket, Stage, examples
 from locstyle_plugins.mini.training import Rates, Run, Trainee, replaced_folder
 
 TINY = models.Sizes(
     autoencoder=(8, 8, 16), unet=(16,) * 4, heads=(2,) * 4, groups=8, text=16, text_layers=1
 )
-STAGES = (train_unet.Stage(8, 0.5, 4, 6), train_unet.Stage(16, 1.0, 4, 6))
+STAGES = (
+    Stage(0.5, (Bucket(8, 8, 4, 6),)),
+    Stage(1.0, (Bucket(16, 16, 4, 6), Bucket(16, 8, 4, 6, 0.5), Bucket(40, 32, 1, 2, 0.2))),
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,15 @@ def test_dataset_is_rendered_once(run: Run) -> None:
     written = (run.work / "world-0-2" / "pictures.npy").stat().st_mtime_ns
     assert dataset(run.work, scenes=run.scenes).prompts == first.prompts
     assert (run.work / "world-0-2" / "pictures.npy").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 8), (40, 32)])
+def test_examples_have_the_shape_of_their_bucket(trained: Run, shape: tuple[int, int]) -> None:
+    from locstyle_plugins.mini.scores import Pipeline
+
+    pipeline = Pipeline.load(trained.out)
+    known = examples(trained, Bucket(*shape, 4, 3), pipeline.autoencoder, pipeline.tokenizer)
+    assert known.latents.shape == (3, 4, *shape) and known.tokens.shape == (3, 4, models.TOKENS)
 
 
 def test_training_writes_a_whole_pipeline(trained: Run) -> None:
