@@ -62,6 +62,7 @@ from .masks import Partition as Partition
 from .photo import Canvas as Canvas
 from .photo import Photo as Photo
 from .protocols import Fusion as Fusion
+from .protocols import Metric as Metric
 from .protocols import Prompt as Prompt
 from .protocols import Segmenter as Segmenter
 from .protocols import StyleEncoder as StyleEncoder

@@ -1,4 +1,4 @@
-"""What a plugin may offer: five hooks, entry-point group and pluggy marker "locstyle".
+"""What a plugin may offer: six hooks, entry-point group and pluggy marker "locstyle".
 
 A plugin is a module named by an entry point of that group. Its module level stays light: torch and
 other heavy imports belong into the factories, which run when somebody asks for what they make.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("locstyle")
 hookimpl = pluggy.HookimplMarker("locstyle")
 
-# Any: a factory returns a Segmenter, StyleEncoder, Fusion or Backbone, as its hook says.
+# Any: a factory returns a Segmenter, StyleEncoder, Fusion, Backbone or Metric, as its hook says.
 Factory = Callable[..., Any]
 
 
@@ -49,6 +49,11 @@ def register_fusions(register: Register) -> None:
 @hookspec
 def register_backbones(register: Register) -> None:
     """Offer backbones by family: `register(family, loader)` with `loader(name, device, dtype)`."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Offer metrics, learned ones, output and reference → number: `register(name, factory)`."""
 
 
 @hookspec

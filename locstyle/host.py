@@ -34,6 +34,7 @@ KINDS = {
     "style_encoders": ("style encoder", "encode"),
     "fusions": ("fusion", "plan"),
     "backbones": ("backbone", None),
+    "metrics": ("metric", "measure"),
 }
 Given = Mapping[str, object] | None
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -96,7 +97,7 @@ class Host:
         return sorted(self._plugins.values(), key=lambda plugin: plugin.name)
 
     def names(self, kind: str) -> list[str]:
-        """The names on offer of one kind: segmenters, style_encoders, fusions or backbones."""
+        """The names on offer of one kind: a key of `KINDS`, such as "segmenters" or "metrics"."""
         return sorted(name for k, name in self._offers if k == kind)
 
     def find(self, kind: str, name: str) -> Contribution:
@@ -129,6 +130,12 @@ class Host:
     ) -> Any:  # the plugin's Fusion
         """The fusion `name`, made with these options."""
         return self._make("fusions", name, options or {}, preset)
+
+    def metric(
+        self, name: str, options: Given = None, *, preset: str | None = None
+    ) -> Any:  # the plugin's Metric
+        """The metric `name`, made with these options; it may load weights when first used."""
+        return self._make("metrics", name, options or {}, preset)
 
     def backbone(self, family: str) -> Factory:
         """The loader registered for a backbone family: `loader(name, device, dtype)`."""

@@ -1,6 +1,6 @@
-"""What a segmenter, a style encoder and a fusion look like from outside; no base class to inherit.
+"""What segmenters, style encoders, fusions and metrics look like from outside; no base class.
 
-A class of any of the three may have a nested frozen dataclass `Options`, passed to its constructor,
+A class of any of the four may have a nested frozen dataclass `Options`, passed to its constructor,
 and a mapping `PRESETS` of names to such options.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from locstyle.engine.backbone import Backbone
@@ -88,4 +90,28 @@ class Fusion(Protocol):
 
     def plan(self, scene: Scene) -> Plan:
         """The rows, interventions and composition for this scene."""
+        ...
+
+
+class Metric(Protocol):
+    """Scores a picture against a reference, as a benchmark does; meant for learned ones.
+
+    `label`: what tables call it. `better`: which way is good. `needs`: what the reference is, the
+    region's true rendering, the picture its style was learned from, or the photo before the edit.
+    """
+
+    label: str
+    better: Literal["higher", "lower"]
+    needs: Literal["truth", "style", "photo"]
+
+    def measure(
+        self, output: NDArray[np.uint8], reference: NDArray[np.uint8], mask: NDArray[np.bool_]
+    ) -> float:
+        """The score of `output` [H, W, 3] inside `mask` [H, W]; nan where there is none.
+
+        `reference` [h, w, 3] has the output's size, save for a style picture, which counts whole.
+
+        Raises:
+            LocstyleError: weights or packages are missing; names where to get them.
+        """
         ...

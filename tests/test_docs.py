@@ -78,6 +78,21 @@ def test_the_fusion_of_the_plugin_page_passes_its_own_test(module, plugin_host, 
     page.test_plain_styles_the_region_and_nothing_else(plugin_host, tiny_editor)
 
 
+def test_the_metric_of_the_plugin_page_measures_once_its_weights_are_there(
+    module, photo, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with ls.Host(allow=()).temporarily(module("acme_likeness")) as host:
+        metric = host.metric("likeness")
+    assert metric.better in ("higher", "lower") and metric.needs in ("truth", "style", "photo")
+    picture, mask = np.asarray(photo), np.ones((32, 32), bool)
+    with pytest.raises(ls.LocstyleError, match="no weights in likeness"):
+        metric.measure(picture, picture, mask)
+    np.save("likeness.npy", np.random.default_rng(1).normal(size=(3, 8)))
+    assert metric.measure(picture, picture, mask) == pytest.approx(1)
+    assert metric.measure(255 - picture, picture, mask) < 1
+
+
 def test_the_backbone_and_command_of_the_plugin_page_register(module):
     import click
 
@@ -89,8 +104,8 @@ def test_the_backbone_and_command_of_the_plugin_page_register(module):
 
 
 def test_every_module_of_the_plugin_page_is_used_here():
-    named = {"acme_bright", "acme_shuffle", "acme_plain", "acme_backbone", "test_plain"}
-    assert set(modules()) == named
+    named = {"acme_bright", "acme_shuffle", "acme_plain", "acme_likeness", "acme_backbone"}
+    assert set(modules()) == named | {"test_plain"}
 
 
 def test_the_recipe_page_shows_a_recipe_with_every_key():

@@ -23,6 +23,7 @@ HOOKS = (
     "register_style_encoders",
     "register_fusions",
     "register_backbones",
+    "register_metrics",
     "register_commands",
 )
 
@@ -49,6 +50,7 @@ class Toy:
     def plan(self, scene: object) -> None: ...
     def encode(self, images: object) -> None: ...
     def segment(self, image: object) -> None: ...
+    def measure(self, output: object, reference: object, mask: object) -> None: ...
 
 
 class Bare:
@@ -116,7 +118,12 @@ def register_fusions(register):
 
 @pytest.mark.parametrize(
     ("kind", "get"),
-    [("segmenters", "segmenter"), ("style_encoders", "style_encoder"), ("fusions", "fusion")],
+    [
+        ("segmenters", "segmenter"),
+        ("style_encoders", "style_encoder"),
+        ("fusions", "fusion"),
+        ("metrics", "metric"),
+    ],
 )
 def test_register_hooks_offer_factories_by_name(host, kind, get):
     with host.temporarily(offering(kind, "toy")):
@@ -132,6 +139,14 @@ def test_register_backbones_offers_the_loader_itself(host):
 
     with host.temporarily(offering("backbones", "toy", load)):
         assert host.backbone("toy") is load
+
+
+def test_a_metric_that_cannot_measure_is_refused(host):
+    with pytest.raises(PluginError, match=r"metric 'bare': class Bare has no method `measure`"):
+        with host.temporarily(offering("metrics", "bare", Bare)):
+            pass
+    with pytest.raises(RecipeError, match="metric 'lpips': nobody offers it"):
+        host.metric("lpips")
 
 
 def test_register_commands_adds_to_the_group(host):
