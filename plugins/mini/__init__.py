@@ -35,7 +35,7 @@ def register_backbones(register: Callable[[str, Callable[..., Any]], None]) -> N
 
 @ls.hookimpl
 def register_commands(cli: "click.Group") -> None:
-    """Offer `locstyle mini train`, `locstyle mini world` and `locstyle mini scores`."""
+    """Offer the group `locstyle mini`."""
     from .command import mini
 
     cli.add_command(mini)

@@ -89,5 +89,24 @@ def scores(weights: Path, photos: Path | None) -> None:
     click.echo(json.dumps(measure(weights, photos), indent=2))
 
 
+@mini.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="samples.png")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
+@click.option("--count", default=10, show_default=True, help="How many captions, one a column.")
+@click.option("--guidance", default=5.0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def samples(output: Path, weights: Path, count: int, guidance: float, seed: int) -> None:
+    """Paint captions of scenes never trained on; above each picture the scene it describes."""
+    import numpy as np
+    from PIL import Image
+
+    from .scores import caption_sheet
+
+    prompts, rows = caption_sheet(weights, count, guidance=guidance, seed=seed)
+    Image.fromarray(np.concatenate([np.concatenate(list(row), 1) for row in rows])).save(output)
+    for prompt in prompts:
+        click.echo(prompt)
+
+
 if __name__ == "__main__":
     mini()

@@ -27,7 +27,12 @@ def test_the_plugin_registers_its_backbone_and_its_commands() -> None:
     assert found == {"mini": locstyle_plugins.mini.load}
     cli = click.Group("locstyle")
     locstyle_plugins.mini.register_commands(cli)
-    assert set(cli.commands) == {"mini"} and set(mini.commands) == {"train", "world", "scores"}
+    assert set(cli.commands) == {"mini"} and set(mini.commands) == {
+        "train",
+        "world",
+        "scores",
+        "samples",
+    }
 
 
 def test_world_writes_a_sheet_of_scenes_and_styles(tmp_path: Path) -> None:

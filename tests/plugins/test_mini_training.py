@@ -44,7 +44,7 @@ def test_dataset_is_rendered_once(run: Run) -> None:
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 8), (40, 32)])
 def test_examples_have_the_shape_of_their_bucket(trained: Run, shape: tuple[int, int]) -> None:
-    from locstyle_plugins.mini.scores import Pipeline
+    from locstyle_plugins.mini.pipeline import Pipeline
 
     pipeline = Pipeline.load(trained.out)
     known = examples(trained, Bucket(*shape, 4, 3), pipeline.autoencoder, pipeline.tokenizer)
@@ -142,7 +142,7 @@ def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
 
 
 def test_written_pipeline_paints_a_prompt(trained: Run) -> None:
-    from locstyle_plugins.mini.scores import Pipeline, sample
+    from locstyle_plugins.mini.pipeline import Pipeline, sample
 
     picture = sample(Pipeline.load(trained.out), ["a photo of a red house"])
     assert picture.shape == (1, 128, 128, 3) and picture.dtype == np.uint8
