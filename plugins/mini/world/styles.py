@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .canvas import Array, blur
+from .crafts import chalk, embroidery, low_poly, palette_knife, tapestry
 from .textures import (
     Brush,
     Source,
@@ -215,6 +216,12 @@ STYLES: dict[str, Style] = {
     "neon": neon,
     "swirl": swirl,
     "engraving": engraving,
+    # new styles go last: a style's place seeds its dice
+    "low poly": low_poly,
+    "tapestry": tapestry,
+    "chalk": chalk,
+    "palette knife": palette_knife,
+    "embroidery": embroidery,
 }
-HELD_OUT_STYLES = ("stained glass", "neon", "swirl", "engraving")
+HELD_OUT_STYLES = ("stained glass", "neon", "swirl", "engraving", "embroidery")
 TRAINING_STYLES = tuple(name for name in STYLES if name not in HELD_OUT_STYLES)
