@@ -65,6 +65,21 @@ def test_named_things_have_masks(scenes: list[WorldScene]) -> None:
                 assert name in scene.masks
 
 
+def test_close_ups_of_animals_people_and_fruit_occur_with_regions_to_edit() -> None:
+    scenes = [World(seed=9, size=64).scene(number) for number in range(60)]
+    captions = " ".join(scene.caption for scene in scenes)
+    assert all(words in captions for words in ("a portrait of", "the head of", "on a table"))
+    assert all(len(scene.caption.split()) <= 40 for scene in scenes)
+    divided = [sum(mask.mean() >= 0.05 for mask in scene.masks.values()) >= 2 for scene in scenes]
+    assert np.mean(divided) > 0.9
+
+
+def test_a_portrait_offers_face_hair_and_clothes() -> None:
+    scenes = (World(seed=9, size=64).scene(number) for number in range(60))
+    portraits = [scene for scene in scenes if scene.caption.startswith("a portrait")]
+    assert portraits and all({"face", "hair", "clothes"} <= set(one.masks) for one in portraits)
+
+
 def test_an_unknown_style_is_refused_by_name(scenes: list[WorldScene]) -> None:
     with pytest.raises(ValueError, match="cubism"):
         scenes[0].render("cubism")

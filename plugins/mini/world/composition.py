@@ -4,10 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import scenery, things
+from . import closeups, scenery, things
 from .canvas import Canvas
 
-_CLOSE_UPS = 0.3  # share of scenes that show one large thing
+_SHARES = {  # of all scenes
+    "landscape": 0.55,
+    "animal": 0.16,
+    "portrait": 0.13,
+    "still life": 0.05,
+    "thing": 0.11,  # an animal from the side, a house, a tree, a flower
+}
 _COUNTS = ("", "a", "two", "three", "many")
 _PAINTERS = {  # and whether it takes all words ("pine tree") or the colour alone
     "house": (things.paint_house, False),
@@ -39,17 +45,27 @@ class Thing:
 
 def compose(canvas: Canvas) -> tuple[str, str]:
     """Paint a whole scene; return the words for its things (may be empty) and for its place."""
-    close = canvas.rng.random() < _CLOSE_UPS
-    words = _close_up(canvas) if close else _landscape(canvas)
+    form = str(canvas.rng.choice(list(_SHARES), p=list(_SHARES.values())))
+    painters = {
+        "landscape": _landscape,
+        "animal": closeups.animal,
+        "portrait": closeups.portrait,
+        "still life": closeups.still_life,
+        "thing": _close_up,
+    }
+    words = painters[form](canvas)
     _expose(canvas)
     return words
 
 
 def _expose(canvas: Canvas) -> None:
-    """The camera's part: exposure and a slight vignette."""
+    """The camera's part: exposure, white balance and a slight vignette."""
     away = (canvas.x - 0.5) ** 2 + (canvas.y - 0.5) ** 2
     exposure = canvas.rng.uniform(0.94, 1.06) * (1 - 0.2 * away)
-    canvas.picture = (canvas.picture * exposure[..., None]).clip(0, 1).astype(np.float32)
+    warmth = 0.035 * canvas.rng.normal() * np.array((1, 0, -1), np.float32)
+    canvas.picture = (
+        (canvas.picture * exposure[..., None] * (1 + warmth)).clip(0, 1).astype(np.float32)
+    )
 
 
 def _close_up(canvas: Canvas) -> tuple[str, str]:
