@@ -75,7 +75,12 @@ def paint_clouds(canvas: Canvas, sky: str, horizon: float, *, count: int) -> Non
         puffs = rng.uniform((-1, -0.25, 0.3, 0.2), (1, 0.1, 0.6, 0.36), (7, 4)) * width
         cover = canvas.ellipses(*((x + dx, y + dy, rx, ry) for dx, dy, rx, ry in puffs))
         under = 1 - 0.35 * np.clip((canvas.y - y) / (0.3 * width), 0, 1)[..., None]
-        canvas.paint(blur(cover, 2.0 * canvas.unit), ink * under, canvas.add("cloud"))
+        soft = blur(cover, 3.0 * canvas.unit)
+        ragged = np.clip(
+            (soft - 0.5) * 2.2 + 0.5 + 0.22 * canvas.noise(12, 4) * (soft > 0.02), 0, 1
+        )
+        lit = under * (1 + 0.05 * canvas.noise(10, 4)[..., None])
+        canvas.paint(ragged * np.clip(2 * soft, 0, 1), (ink * lit).clip(0, 1), canvas.add("cloud"))
 
 
 def paint_hills(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
@@ -89,7 +94,7 @@ def paint_hills(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
         cover = np.clip((canvas.y - crest) * canvas.side + 0.5, 0, 1)
         colour = np.array(HILLS[kind], np.float32) * canvas.light
         slope = np.gradient(crest[0], 1 / canvas.side)[None] * canvas.sun_side
-        lit = (1 + 0.25 * np.clip(slope, -1, 1) + 0.06 * canvas.noise(6, 4))[..., None]
+        lit = (1 + 0.25 * np.clip(slope, -1, 1) + 0.07 * canvas.noise(8, 5))[..., None]
         body = (colour * (1 - distance) + haze * distance) * lit
         number = canvas.add("hill")
         canvas.paint(cover, body.astype(np.float32), number)
@@ -124,9 +129,22 @@ def paint_ground(canvas: Canvas, kind: str, horizon: float) -> None:
     near = np.clip((canvas.y - horizon) / (1 - horizon), 0, 1)
     colour = np.array(GROUNDS[kind], np.float32) + rng.normal(0, 0.025, 3).astype(np.float32)
     upright = (0.4, 1.2) if kind in ("meadow", "field") else (3.0, 1.0)
-    grain = (0.05 if kind in ("snow", "sand") else 0.11) * canvas.noise(22, 2, upright)
-    wave = 1 + 0.06 * canvas.noise(3, 3, (2.5, 1)) + grain * near + 0.12 * (0.5 - near)
+    grain = (0.05 if kind in ("snow", "sand") else 0.12) * canvas.noise(22, 3, upright)
+    far = 0.045 * _receding(canvas, horizon)
+    wave = 1 + 0.06 * canvas.noise(3, 3, (2.5, 1)) + far + grain * near + 0.12 * (0.5 - near)
     canvas.paint(cover, (colour * canvas.light * wave[..., None]), canvas.add("ground"))
+
+
+def _receding(canvas: Canvas, horizon: float, wide: float = 2) -> Array:
+    """Noise that lies on the ground and shrinks towards the horizon [S, S], deviation about 1."""
+    near = np.clip((canvas.y - horizon) / (1 - horizon), 0, 1)
+    depth = 1 / (near + 0.12)
+    tile = canvas.noise(14, 4, (wide, 1))
+    across = ((canvas.x - 0.5) * depth * 0.6 + 0.5) * canvas.side
+    lying = cv2.remap(tile, across, depth * 0.25 * canvas.side, cv2.INTER_LINEAR,
+                      borderMode=cv2.BORDER_REFLECT)  # fmt: skip
+    # what is far is seen through more air, and finer than a pixel can show
+    return np.asarray(lying * np.clip(3 * near + 0.15, 0, 1), np.float32)
 
 
 def paint_water(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
@@ -135,7 +153,7 @@ def paint_water(canvas: Canvas, kind: str, sky: str, horizon: float) -> None:
     mirror = np.clip(2 * horizon * canvas.side - np.arange(canvas.side), 0, canvas.side - 1)
     reflection = blur(canvas.picture[mirror.astype(int)], 1.5 * canvas.unit)
     base = np.array(_WATERS.get(sky, (0.16, 0.42, 0.62)), np.float32)
-    ripple = 0.09 * canvas.noise(11, 2, (4, 1))[..., None]
+    ripple = (0.05 * canvas.noise(11, 2, (4, 1)) + 0.07 * _receding(canvas, horizon, 5))[..., None]
     colour = (0.62 * base + 0.38 * reflection) * (1 + ripple)
     near = 1 - horizon
     if kind == "sea":

@@ -88,7 +88,7 @@ def paint_tree(canvas: Canvas, x: float, y: float, height: float, kind: str) -> 
     ink = ink + canvas.rng.normal(0, 0.025, 3).astype(np.float32)
     across = canvas.sun_side * (canvas.x - x) / height
     light = 1 - 0.9 * (canvas.y - (y - 0.62 * height)) / height + 0.8 * across
-    leaves = 1 + 0.14 * canvas.noise(16, 2)
+    leaves = 1 + 0.15 * canvas.noise(16, 4)
     shade = np.clip(light, 0.5, 1.4) * leaves
     canvas.paint(crown, (ink * canvas.light * shade[..., None]).astype(np.float32), number)
 
