@@ -18,6 +18,7 @@ _BETAS = (0.00085, 0.012)  # as Stable Diffusion 1.x, "scaled_linear"
 # Splitting text into words as OpenAI's CLIP does (openai/CLIP clip/simple_tokenizer.py).
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _START, _END = "<|startoftext|>", "<|endoftext|>"
+_WORD_END = "</w>"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def new_tokenizer(prompts: Sequence[str], *, size: int = 1200) -> Any:
     from transformers import CLIPTokenizer
 
     alphabet, merges = _learn_merges(prompts, size)
-    pieces = [*alphabet, *(letter + "</w>" for letter in alphabet)]
+    pieces = [*alphabet, *(letter + _WORD_END for letter in alphabet)]
     pieces += [first + second for first, second in merges]
     pieces += [_START, _END]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
@@ -106,7 +107,7 @@ def new_tokenizer(prompts: Sequence[str], *, size: int = 1200) -> Any:
 def _learn_merges(prompts: Sequence[str], size: int) -> tuple[list[str], list[tuple[str, str]]]:
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=_END))
+    tokenizer = Tokenizer(models.BPE(end_of_word_suffix=_WORD_END, unk_token=_END))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -119,13 +120,46 @@ def _learn_merges(prompts: Sequence[str], size: int) -> tuple[list[str], list[tu
         vocab_size=size,
         min_frequency=2,
         initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
+        end_of_word_suffix=_WORD_END,
         show_progress=False,
     )
     tokenizer.train_from_iterator(prompts, trainer)
     learned = json.loads(tokenizer.to_str())["model"]["merges"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in learned]
     return alphabet, merges
+
+
+def text_encoder_for(tokenizer: Any, pipeline: Path) -> Any:
+    """A pipeline folder's text encoder in float32, brought to another tokenizer's vocabulary.
+
+    A piece the old tokenizer does not have starts as the mean of the pieces it is spelled with.
+    """
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    text = CLIPTextModel.from_pretrained(pipeline / "text_encoder", dtype=torch.float32)
+    old = CLIPTokenizer.from_pretrained(pipeline / "tokenizer")
+    known, wanted = old.get_vocab(), tokenizer.get_vocab()
+    if known == wanted:
+        return text
+    table = text.get_input_embeddings().weight.detach()
+    rows = torch.empty(len(wanted), table.shape[1])
+    for piece, number in wanted.items():
+        spelled = [known[piece]] if piece in known else _spelled(old, piece)
+        rows[number] = table[spelled].mean(0)
+    text.resize_token_embeddings(len(wanted), mean_resizing=False)
+    text.get_input_embeddings().weight.data.copy_(rows)
+    text.config.bos_token_id = tokenizer.bos_token_id
+    text.config.eos_token_id = tokenizer.eos_token_id
+    text.config.pad_token_id = tokenizer.pad_token_id
+    return text
+
+
+def _spelled(tokenizer: Any, piece: str) -> list[int]:
+    """A piece's letters as the tokenizer knows them, merged as far as it can."""
+    numbers: list[int] = tokenizer(
+        piece.removesuffix(_WORD_END), add_special_tokens=False
+    ).input_ids
+    return numbers or [tokenizer.eos_token_id]
 
 
 def token_ids(tokenizer: Any, prompts: Sequence[str]) -> Tensor:

@@ -85,25 +85,22 @@ def _learn(trainee: Trainee, lesson: Lesson, run: Run) -> None:
 
 
 def _tokenizer(run: Run, world: Dataset) -> Any:
-    """The tokenizer we start from, or one learned from the prompts."""
+    """The tokenizer learned from the prompts of this work folder's world."""
     from transformers import CLIPTokenizer
 
-    for folder in (run.init, run.work):
-        if folder is not None and (folder / "tokenizer").exists():
-            return CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    tokenizer = models.new_tokenizer([variants[0] for variants in world.prompts])
-    models.save_part(run.work, "tokenizer", tokenizer)
-    return tokenizer
+    if not (run.work / "tokenizer").exists():
+        tokenizer = models.new_tokenizer([variants[0] for variants in world.prompts])
+        models.save_part(run.work, "tokenizer", tokenizer)
+    return CLIPTokenizer.from_pretrained(run.work / "tokenizer")
 
 
 def _trainee(run: Run, sizes: models.Sizes, tokenizer: Any) -> Trainee:
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModel
 
     if run.init is not None and (run.init / "unet").exists():
         kind = torch.float32
         unet = UNet2DConditionModel.from_pretrained(run.init / "unet", torch_dtype=kind)
-        text = CLIPTextModel.from_pretrained(run.init / "text_encoder", dtype=kind)
+        text = models.text_encoder_for(tokenizer, run.init)
     else:
         unet, text = models.new_unet(sizes), models.new_text_encoder(sizes, tokenizer)
     unet = unet.to(run.device, memory_format=torch.channels_last).train()

@@ -141,6 +141,28 @@ def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
     assert models.token_ids(tokenizer, ["a", text * 9]).shape == (2, models.TOKENS)
 
 
+def test_text_encoder_learns_a_larger_vocabulary_without_forgetting(trained: Run) -> None:
+    from transformers import CLIPTokenizer
+
+    old = CLIPTokenizer.from_pretrained(trained.out / "tokenizer")
+    prompts = json.loads((trained.work / "world-0-2" / "prompts.json").read_text())
+    full = [variants[0] for variants in prompts]
+    new = models.new_tokenizer([*full, *["a zebra by a house"] * 9])
+    assert "zebra</w>" in new.get_vocab() and "zebra</w>" not in old.get_vocab()
+    before, after = (models.text_encoder_for(t, trained.out).eval() for t in (old, new))
+    table = after.get_input_embeddings().weight
+    spelled = old("zebra", add_special_tokens=False).input_ids
+    mean = before.get_input_embeddings().weight[spelled].mean(0)
+    assert torch.allclose(table[new.get_vocab()["zebra</w>"]], mean)
+    same = next(text for text in ["a photo", *full] if old.tokenize(text) == new.tokenize(text))
+    ids = [t(same).input_ids for t in (old, new)]
+    rows = [
+        encoder(torch.tensor([numbers])).last_hidden_state
+        for encoder, numbers in zip((before, after), ids, strict=True)
+    ]
+    assert torch.allclose(*rows, atol=1e-5)
+
+
 def test_written_pipeline_paints_a_prompt(trained: Run) -> None:
     from locstyle_plugins.mini.pipeline import Pipeline, sample
 
