@@ -11,16 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import known_truth
 import numpy as np
+from locstyle_plugins.bench.baselines import Bench
+from locstyle_plugins.bench.cases import world_cases
+from locstyle_plugins.bench.methods import edit
+from locstyle_plugins.bench.scoring import Scorer
+from locstyle_plugins.bench.settings import Settings
+from locstyle_plugins.bench.styles import Styles
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 import locstyle as ls
-from locstyle import measure
 from locstyle.sheet import contact_sheet
 
 TRIED: tuple[dict[str, object], ...] = (
@@ -34,7 +40,7 @@ TRIED: tuple[dict[str, object], ...] = (
     {"attention_share": 0.0, "feature_share": 0.0, "fresh_noise": 0.3},
     {"fresh_noise": 0.3},
 )
-FIGURES = ("psnr", "colour", "texture", "beyond recolour", "edges as photo")
+FIGURES = ("psnr_truth", "colour_truth", "texture_truth", "beyond_recolour", "edges")
 
 
 def main() -> None:
@@ -43,47 +49,51 @@ def main() -> None:
     parser.add_argument("--fusion", default="singlepass")
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--backbone", default="mini")
-    parser.add_argument("--loras", type=Path)
+    parser.add_argument("--styles", type=Path, help="their folder; default: the shipped ones")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
-    editor = ls.Editor.load(wanted.backbone, device=wanted.device)
-    jobs = list(known_truth.jobs(wanted.scenes))
-    pictures = [(job.name, Image.fromarray(job.photo)) for job in jobs]
-    table, rows = Table("options", *FIGURES), []
-    for options in TRIED:
-        wanted.options = options
-        label = " ".join(f"{key}={value}" for key, value in options.items()) or "the defaults"
-        found = []
-        for job in jobs:
-            result = editor.run(known_truth.edit(job, wanted.fusion, wanted))
-            picture = np.asarray(result.image.convert("RGB"))
-            pictures.append((label, Image.fromarray(picture)))
-            found += figures(job, picture)
-        means = {name: mean([one[name] for one in found]) for name in FIGURES}
-        rows.append({"options": options, **means})
-        table.add_row(label, *(f"{means[name]:.3f}" for name in FIGURES))
+    shared = {key: getattr(wanted, key) for key in ("out", "steps", "seed", "backbone", "styles")}
+    settings = Settings(**shared, shipped=True)
+    bench = Bench(ls.Editor.load(wanted.backbone, device=wanted.device), settings, lambda _: None)
+    rows, pictures = tried(bench, wanted.fusion, wanted.scenes)
+    table = Table("options", *FIGURES)
+    for row in rows:
+        table.add_row(label(row["options"]), *(f"{row[name]:.3f}" for name in FIGURES))
     Console(width=120).print(table)
-    settings = {key: str(value) for key, value in vars(wanted).items() if key != "options"}
-    text = json.dumps({"settings": settings, "rows": rows}, indent=1)
+    given = {key: str(value) for key, value in vars(wanted).items()}
+    text = json.dumps({"settings": given, "rows": rows}, indent=1)
     (wanted.out / "fusion_defaults.json").write_text(text)
     contact_sheet(pictures, wanted.scenes).save(wanted.out / "fusion_defaults.png")
 
 
-def figures(job: known_truth.Job, picture: np.ndarray) -> list[dict[str, float]]:
-    """One region's distances to its truth after another's."""
-    return [
-        {
-            "psnr": measure.psnr(picture, truth, mask),
-            "colour": measure.colour_distance(picture, truth, mask),
-            "texture": measure.texture_distance(picture, truth, mask),
-            "beyond recolour": measure.beyond_recolour(picture, job.photo, truth, mask),
-            "edges as photo": measure.edge_agreement(picture, job.photo, mask),
-        }
-        for mask, truth in zip(job.masks.values(), job.truths, strict=True)
-    ]
+def tried(
+    bench: Bench, fusion: str, scenes: int
+) -> tuple[list[dict], list[tuple[str, Image.Image]]]:
+    """The mean figures of every variant over scenes of two regions, and all pictures."""
+    cases = list(world_cases(scenes, [2], bench.settings.size))
+    scorers, styles = [Scorer(case) for case in cases], Styles(bench.editor, bench.settings, print)
+    learned = [[styles.get("lora", one) for one in case.styles] for case in cases]
+    pictures = [(case.name, Image.fromarray(case.photo)) for case in cases]
+    rows = []
+    for options in TRIED:
+        found: list[dict[str, float]] = []
+        for case, scorer, using in zip(cases, scorers, learned, strict=True):
+            plain = edit(bench, case, fusion, using)
+            image = bench.editor.run(
+                replace(plain, fusion=ls.Fusing(fusion, options=options))
+            ).image
+            pictures.append((label(options), image))
+            found += scorer.regions(np.asarray(image.convert("RGB")))
+        means = {name: mean([one.get(name, math.nan) for one in found]) for name in FIGURES}
+        rows.append({"options": options, **means})
+    return rows, pictures
+
+
+def label(options: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={value}" for key, value in options.items()) or "the defaults"
 
 
 def mean(values: list[float]) -> float:

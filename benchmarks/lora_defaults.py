@@ -19,6 +19,7 @@ from typing import Any  # rows of JSON
 
 import numpy as np
 import torch
+from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
 from locstyle_plugins.lora import LoRA
 from locstyle_plugins.mini.world import World, WorldScene
 from numpy.typing import NDArray
@@ -28,8 +29,7 @@ import locstyle as ls
 from locstyle import measure
 from locstyle.engine.training import noise_loss
 
-STYLE_SCENE, TRUTHS = 7, (21, 34)  # scenes of the held-out world
-HELD_OUT_WORLD = 1
+TRUTHS = (21, 34)  # scenes of the held-out world
 LEVELS = 10  # timesteps at which the held-out loss is taken
 STEPS = 20  # of an edit
 Options = LoRA.Options

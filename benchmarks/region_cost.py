@@ -71,7 +71,7 @@ def in_own_process(regions: int) -> dict[str, float]:
 
 def run(wanted: Any, regions: int) -> dict[str, float]:
     """One edit with this many regions, after one of a single step that warms up."""
-    from cost import held, measured
+    from locstyle_plugins.bench.cost import held, measured
 
     import locstyle as ls
     from locstyle import testing

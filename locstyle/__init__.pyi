@@ -1,5 +1,6 @@
 # The public names, all of them. Loaded lazily by `__init__.py`; plugins import nothing else.
 # `X as X` is how a stub says that a name is re-exported.
+from . import measure as measure
 from .edit import Edit as Edit
 from .edit import Fusing as Fusing
 from .edit import Region as Region
@@ -53,6 +54,7 @@ from .errors import SegmenterError as SegmenterError
 from .errors import SiteError as SiteError
 from .errors import StyleError as StyleError
 from .errors import did_you_mean as did_you_mean
+from .files import write_atomic as write_atomic
 from .hookspecs import Register as Register
 from .hookspecs import hookimpl as hookimpl
 from .host import Host as Host
@@ -71,6 +73,7 @@ from .result import Report as Report
 from .result import Result as Result
 from .style import Delta as Delta
 from .style import Style as Style
+from .style import find_style as find_style
 from .style import thumbnail as thumbnail
 
 __version__: str

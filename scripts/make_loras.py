@@ -14,21 +14,21 @@ from pathlib import Path
 
 import index_loras
 import numpy as np
-from locstyle_plugins.mini.world import World
+from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
+from locstyle_plugins.mini.world import HELD_OUT_STYLES, World
 from PIL import Image
 
 import locstyle as ls
 
 LORAS = Path(__file__).parent.parent / "loras"
-WORLD = 1  # the held-out world: `mini` was trained on world 0
 LICENCE = "CC0-1.0, drawn by the renderer of locstyle"
-SCENES = {"stained-glass": 7, "neon": 7, "swirl": 7, "engraving": 7}
+NAMES = tuple(style.replace(" ", "-") for style in HELD_OUT_STYLES)
 TRIED_ON = 21
 
 
 def main(names: list[str]) -> None:
     editor = ls.Editor.load("mini", device="cpu")
-    for name in names or list(SCENES):
+    for name in names or NAMES:
         learn(name)
         try_out(editor, name)
     index_loras.main()
@@ -37,7 +37,7 @@ def main(names: list[str]) -> None:
 def learn(name: str) -> None:
     """One style file, from the command line."""
     style = name.replace("-", " ")
-    scene = World(WORLD).scene(SCENES[name])
+    scene = World(HELD_OUT_WORLD).scene(STYLE_SCENE)
     Image.fromarray(scene.render(style)).save(LORAS / f"{name}.png", optimize=True)
     prompt = f"a painting in {style} style"
     command = [sys.executable, "-m", "locstyle", "train", "lora", f"{name}.png"]
@@ -48,7 +48,7 @@ def learn(name: str) -> None:
 
 def try_out(editor: ls.Editor, name: str) -> None:
     """Photo, result and truth side by side."""
-    scene = World(WORLD).scene(TRIED_ON)
+    scene = World(HELD_OUT_WORLD).scene(TRIED_ON)
     edit = ls.Edit(
         image=scene.photo,
         regions=(ls.Region(mask="all", style=LORAS / f"{name}.safetensors"),),
