@@ -27,7 +27,7 @@ PACKAGES = (
     "pillow",
     "numpy",
 )
-EXTRAS = ("fastsam", "sam")
+EXTRAS = ("fastsam", "sam", "bench")
 DEFAULT_BACKBONE = "mini"
 
 
