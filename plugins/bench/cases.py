@@ -24,6 +24,7 @@ STYLE_SCENE = 7  # what a style's one picture shows; never a case
 FIRST_SCENE = 2000  # past those that training reports on
 SPREAD = 1000  # scene numbers kept for each number of regions, so that cases never repeat a scene
 SHARE = (0.04, 0.7)  # of the picture that a region may cover
+DEPTH = 1 / 32  # of the picture's side: only what lies deeper in a region has a texture of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +135,28 @@ def _scenes(wanted: int, count: int, size: int) -> Iterator[tuple[int, WorldScen
 
 
 def _eligible(scene: WorldScene) -> dict[str, Area]:
+    """The regions that are neither everything nor, less their rims, next to nothing."""
     low, high = SHARE
-    return {name: mask for name, mask in scene.masks.items() if low <= mask.mean() <= high}
+    return {
+        name: mask
+        for name, mask in scene.masks.items()
+        if _inner(mask) >= low and mask.mean() <= high
+    }
+
+
+def _inner(mask: Area) -> float:
+    """The share of the picture that lies deep in the region."""
+    import cv2
+
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    return float((depth > DEPTH * mask.shape[0]).mean())
 
 
 def _case(scene: WorldScene, number: int, count: int, styles: Sequence[StylePicture]) -> Case:
-    # the smallest: rather things than what they stand on
-    by_size = sorted(_eligible(scene).items(), key=lambda entry: float(entry[1].mean()))
-    masks = dict(by_size[:count])
+    by_size = sorted(_eligible(scene).items(), key=lambda entry: -float(entry[1].mean()))
+    # the largest, rather things than the one ground behind them all
+    spare = 1 if len(by_size) > count else 0
+    masks = dict(by_size[spare : spare + count])
     # another seed lets every stroke fall elsewhere and leaves the scene as it is
     again = replace(scene, seed=(HELD_OUT_WORLD + 1, number))
     return Case(

@@ -15,20 +15,24 @@ from .baselines import PASTE_FEATHER, Bench, Outcome
 from .cases import Case
 from .results import Kind
 from .settings import Settings
-from .styles import Styles, setup_seconds
+from .styles import Styles, code_of, setup_seconds
 
 Run = Callable[[Bench, Case, Sequence[ls.Style]], Outcome]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to style a case; `encoder` names who makes the styles it is given, if it takes any."""
+    """A way to style a case.
+
+    `encoder` names who makes the styles it is given, if it takes any; `code` changes when a plugin
+    does.
+    """
 
     name: str
     kind: Kind
     run: Run
     encoder: str | None = None
-    needs_truth: bool = False
+    code: str = ""
 
     def styles(self, case: Case, styles: Styles) -> list[ls.Style]:
         """One per region."""
@@ -65,8 +69,8 @@ def methods(host: ls.Host, backbone: ls.Backbone, settings: Settings) -> tuple[
     found += [Method("adain paste", "baseline", baselines.adain), *edits]
     if settings.real is None:
         found += [
-            Method("oracle", "ceiling", baselines.oracle, needs_truth=True),
-            Method("redrawn", "ceiling", baselines.redrawn, needs_truth=True),
+            Method("oracle", "ceiling", baselines.oracle),
+            Method("redrawn", "ceiling", baselines.redrawn),
         ]
     return _wanted(found, settings.methods), notes
 
@@ -119,7 +123,8 @@ def _edits(
         fitting = [one for one, encoder in encoders.items() if encoder.makes <= fusion.carries]
         if not fitting:
             notes.append(f"{name}: no style encoder makes what it carries")
-        found += [Method(f"{name} + {one}", "edit", _Edits(name), one) for one in fitting]
+        code = code_of(host, "fusions", name)
+        found += [Method(f"{name} + {one}", "edit", _Edits(name), one, code) for one in fitting]
     return found, notes
 
 

@@ -10,7 +10,7 @@ import torch
 
 import locstyle as ls
 
-from .baselines import Bench
+from .baselines import Bench, unchanged
 from .cases import Case, world_cases
 from .cost import measured
 from .gate import gate
@@ -24,6 +24,7 @@ from .store import Store, record_key
 from .styles import Styles
 
 TITLE = "Regional style transfer"
+_THE_GATE = Method(GATE, "baseline", unchanged)  # for its name: it is no method and styles nothing
 
 
 def run_quality(settings: Settings, host: ls.Host, *, fresh: bool = False) -> Results:
@@ -49,7 +50,7 @@ def run_quality(settings: Settings, host: ls.Host, *, fresh: bool = False) -> Re
         scores=scores,
         has_truth=settings.real is None,
         extra_figures=metric_figures(running.metrics),
-        notes=notes,
+        notes=[*notes, *running.failed],
     )
     store.finish(results)
     return results
@@ -64,6 +65,7 @@ class _Running:
     progress: Progress
     metrics: dict[str, Any] = field(init=False)
     styles: Styles = field(init=False)
+    failed: list[str] = field(default_factory=list)  # which method on which case, and why
     _warm: bool = False
     _asked: list[str] = field(init=False)  # metrics, those that turn out not to run included
 
@@ -81,18 +83,23 @@ class _Running:
         for method in found:
             self.progress.job(case.name, method.name)
             styles = method.styles(case, self.styles)
-            key = self._key(case, method.name, [style.digest for style in styles])
+            key = self._key(case, method, [style.digest for style in styles])
             scores = self.store.read(case.name, method.name, key)
             if scores is None:
                 scorer = scorer or [Scorer(case, self.metrics)]
-                scores = list(self._run(scorer[0], method, styles))
-                self.store.write(case.name, method.name, key, scores)
+                try:
+                    scores = list(self._run(scorer[0], method, styles))
+                except ls.LocstyleError as error:  # one plugin's failure is not the whole run's
+                    self.failed.append(f"{method.name} on {case.name}: {error}")
+                    scores = []
+                else:
+                    self.store.write(case.name, method.name, key, scores)
             self.progress.done()
             yield from scores
 
     def _gate(self, case: Case) -> list[Score]:
         self.progress.job(case.name, GATE)
-        key = self._key(case, GATE, [])
+        key = self._key(case, _THE_GATE, [])
         scores = self.store.read(case.name, GATE, key)
         if scores is None:
             with torch.inference_mode():
@@ -105,7 +112,7 @@ class _Running:
 
     def _run(self, scorer: Scorer, method: Method, styles: list[ls.Style]) -> Iterator[Score]:
         case = scorer.case
-        if method.kind == "edit" and not self._warm:
+        if method.encoder and not self._warm:
             self._warm_up(case, method, styles)
         with measured(self.bench.editor.backbone.device) as cost, torch.inference_mode():
             outcome = method.run(self.bench, case, styles)
@@ -130,11 +137,10 @@ class _Running:
             method.run(replace(self.bench, settings=settings), case, styles)
         self._warm = True
 
-    def _key(self, case: Case, method: str, styles: list[str]) -> str:
-        bench = self.bench
-        backbone = bench.editor.backbone
-        facts = [bench.settings.decisive, backbone.digest, str(backbone.device), ls.__version__]
-        return record_key(*facts, case.digest, method, styles, self._asked)
+    def _key(self, case: Case, method: Method, styles: list[str]) -> str:
+        settings, backbone = self.bench.settings, self.bench.editor.backbone
+        facts = [settings.decisive, backbone.digest, str(backbone.device), ls.__version__]
+        return record_key(*facts, case.digest, method.name, method.code, styles, self._asked)
 
 
 def _circumstances(editor: ls.Editor) -> dict[str, Any]:

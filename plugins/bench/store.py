@@ -18,6 +18,7 @@ from .cases import Case, Picture, slug
 from .results import Results, Score, finite
 from .settings import Settings
 
+FORMAT = 1  # of a record; raise it when figures change their meaning
 PARTS = ("runs", "pictures", "settings.json", "results.json", "report.html", "sheet.png")
 
 
@@ -135,4 +136,4 @@ class Store:
 
 def record_key(*facts: object) -> str:
     """One digest of everything a record depends on; `facts` are plain data."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([FORMAT, *facts], sort_keys=True).encode()).hexdigest()

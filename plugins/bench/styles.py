@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import time
 from dataclasses import dataclass, field
@@ -66,7 +67,8 @@ class Styles:
         given = self.settings.encoders.get(encoder, {})
         seed, backbone = self.settings.seed, self.editor.backbone
         pixels = hashlib.sha256(picture.picture.tobytes()).hexdigest()
-        facts = [encoder, given, backbone.digest, seed, picture.prompt, pixels, ls.__version__]
+        code = code_of(self.editor.host, "style_encoders", encoder)
+        facts = [encoder, given, backbone.digest, seed, picture.prompt, pixels, code]
         stamp = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         path = self.settings.out / "styles" / f"{encoder}-{slug(picture.name)}.safetensors"
         if path.exists() and (old := self._open(path)).meta.get(STAMP) == stamp:
@@ -90,3 +92,13 @@ def setup_seconds(styles: list[ls.Style]) -> float | None:
     unique = {style.digest: style.meta.get(SECONDS) for style in styles}
     known = [float(seconds) for seconds in unique.values() if seconds is not None]
     return sum(known) if known and len(known) == len(unique) else None
+
+
+def code_of(host: ls.Host, kind: str, name: str) -> str:
+    """A digest of the module that offers something: whoever works on a plugin wants it run anew."""
+    factory = host.find(kind, name).factory
+    try:
+        text = inspect.getsource(inspect.getmodule(factory) or factory)
+    except (OSError, TypeError):  # made at run time, without a file
+        text = repr(factory)
+    return hashlib.sha256(f"{ls.__version__}\n{text}".encode()).hexdigest()

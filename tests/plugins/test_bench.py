@@ -180,10 +180,11 @@ def test_a_leak_is_what_the_last_style_adds_to_the_others(case):
     assert all_over["leak_colour"] == pytest.approx(1) and all_over["leak_texture"] > 0.9
 
 
-def test_a_fusion_that_cannot_leak_scores_exactly_none(finished):
+def test_a_fusion_that_cannot_leak_scores_none(finished):
     scores = finished.results.scores
     (leak,) = (s.figures for s in scores if s.method == "first-only + quick" and s.region == 0)
-    assert leak["leak_colour"] == 0 and leak.get("leak_texture", 0) == 0
+    # filters of the texture reach a little across the region's border
+    assert leak["leak_colour"] == 0 and leak.get("leak_texture", 0) == pytest.approx(0, abs=1e-3)
 
 
 def test_a_metric_that_cannot_run_is_dropped_with_one_warning(case):
@@ -298,10 +299,8 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(host, finis
     again = replace(finished.settings, out=tmp_path / "again")
     assert untimed(run_quality(again, host)) == untimed(finished.results)
     other = replace(again, out=tmp_path / "other", seed=1, methods=("img2img paste",))
-    other_scores = untimed(run_quality(other, host))
-    assert not [
-        score for score in other_scores if score[1] != GATE and score in untimed(finished.results)
-    ]
+    regions = [score for score in untimed(run_quality(other, host)) if score[2] is not None]
+    assert regions and not any(score in untimed(finished.results) for score in regions)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(host, settings, monkeypatch):
@@ -318,6 +317,19 @@ def test_an_interrupted_run_goes_on_where_it_stopped(host, settings, monkeypatch
     assert command(host, settings.out, "--method", "adain paste").exit_code == 0
     assert (settings.out / "results.json").exists()
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_a_method_that_fails_is_named_and_costs_the_run_nothing_else(host, settings, monkeypatch):
+    def fail(bench, case, styles):
+        raise ls.DenoiseError("step 1 is not finite")
+
+    monkeypatch.setattr(methods_module.baselines, "adain", fail)
+    few = replace(settings, methods=("adain paste", "recolour"), leak=False)
+    results = run_quality(few, host)
+    (note,) = results.notes
+    assert note.startswith("adain paste on scene-") and "step 1" in note
+    assert {score.method for score in results.scores} == {GATE, "recolour"}
+    assert not list(settings.out.glob("runs/*/adain-paste.json"))  # so it is tried again
 
 
 def test_the_oracle_is_nearer_to_the_truth_than_the_photo():
