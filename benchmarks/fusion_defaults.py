@@ -32,8 +32,9 @@ from locstyle.sheet import contact_sheet
 TRIED: tuple[dict[str, object], ...] = (
     {},
     {"guidance": 1.0},
-    {"guidance": 5.0},
-    {"guidance": 7.5},
+    {"guidance": 3.0},
+    {"guidance": 3.0, "style_in_negative": True},
+    {"guidance": 5.0, "style_in_negative": True},
     {"attention_share": 0.0, "feature_share": 0.0},
     {"attention_share": 0.25, "feature_share": 0.3},
     {"attention_share": 0.8, "feature_share": 0.8},

@@ -31,7 +31,8 @@ class DiffStyler:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
+        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
+        style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         attention_share: float = 0.5  # first part of the schedule with shared q, k in region rows
         feature_share: float = 0.6  # first part of the schedule with shared features in region rows
         base_attention_share: float = 1.0  # the same for rows of the background
@@ -53,6 +54,7 @@ class DiffStyler:
     PRESETS: ClassVar[dict[str, Options]] = {
         "reference": Options(
             guidance=10.5,
+            style_in_negative=True,
             feature_source="self",
             lora_in_injected_layers=False,
             masks="hard",
@@ -114,7 +116,10 @@ class DiffStyler:
             sites = scene.backbone.sites
             inside = tuple(f"{site.name}." for site in ls.layout_sites(sites)[0])
             asleep = {site.name for site in sites if site.name.startswith(inside)}
-        return ls.Deltas(scene.regions, ls.Ownership(scene.partition), without=asleep)
+        plain: set[str] = set()
+        if not self.options.style_in_negative:
+            plain = {f"- {owner}" for owner in range(len(scene.regions) + 1)}
+        return ls.Deltas(scene.regions, ls.Ownership(scene.partition), asleep, plain)
 
     def _shares(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Intervention]:
         """Eqs. 1.3-1.5 in the decoder: q and k blended, one layer's feature replaced."""

@@ -7,6 +7,7 @@ LoRA: arXiv:2106.09685. One per style image: DiffStyler, arXiv:2403.18461 eq. 1,
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,16 +38,17 @@ class LoRA:
     @dataclass(frozen=True)
     class Options:
         rank: int = 16
-        steps: int = 200
+        steps: int = 300
         lr: float = 2e-3
         targets: Literal["attention", "full"] = "full"  # full: convolutions and feed-forward too
         batch: int = 4
         min_snr: bool = False  # weigh noise levels by min-SNR-5 instead of all alike
-        crops: int = 24  # random crops made beforehand; 0: whole pictures only
-        smallest_crop: float = 0.7  # side of the smallest crop, fraction of the shorter side
-        flips: bool = True  # mirror every other crop
+        crops: int = 64  # random crops made beforehand; 0: whole pictures only
+        zoom: float = 1.0  # crops are enlarged up to this much; 1: strokes keep their size
+        flips: bool = False  # mirror every other crop; a hatching's direction is lost
         hues: bool = False  # swap the colour channels of the crops: learns texture, not palette
-        size: int | None = None  # side of a training picture in pixels; None: the backbone's own
+        size: int | None = None  # side of a training picture in pixels; None: the backbone's own,
+        # of crops the half
         caption: str = ""  # what the style image shows: its content is then left to these words
         caption_dropout: float = 0.1  # share of the batch trained without any prompt
         warmup: int = 20  # steps over which the learning rate rises
@@ -62,10 +64,10 @@ class LoRA:
                     f"options: rank {self.rank}, batch {self.batch}, crops {self.crops}; "
                     "give at least 1, 1 and 0"
                 )
-            if not (0 < self.smallest_crop <= 1 and 0 <= self.caption_dropout < 1):
+            if not (1 <= self.zoom < math.inf and 0 <= self.caption_dropout < 1):
                 raise ls.RecipeError(
-                    f"options: smallest_crop {self.smallest_crop}, caption_dropout "
-                    f"{self.caption_dropout}; give a share above 0 up to 1, and one below 1"
+                    f"options: zoom {self.zoom}, caption_dropout {self.caption_dropout}; "
+                    "give a factor from 1 on, and a share from 0 up to, not including, 1"
                 )
 
     PRESETS: Mapping[str, Options] = {
@@ -278,13 +280,14 @@ def _pictures(
     import torch
 
     multiple = backbone.multiple
-    side = -(-(options.size or backbone.native) // multiple) * multiple
+    usual = backbone.native // 2 if options.crops else backbone.native
+    side = -(-(options.size or usual) // multiple) * multiple
     drawn = ls.generator(seed, "crops")
     found: dict[tuple[int, ...], list[Tensor]] = {}
     for index in range(max(options.crops, len(images))):
         image = images[index % len(images)]
         if options.crops:
-            picture = _crop(image, side, options, drawn, whole=index < len(images))
+            picture = _crop(image, side, side / backbone.native, options.zoom, drawn)
         else:
             picture = _whole(image, side, multiple)
         if options.flips and torch.rand((), generator=drawn) < 0.5:
@@ -295,17 +298,16 @@ def _pictures(
     return [torch.stack(same).to(backbone.device) for same in found.values()]
 
 
-def _crop(
-    image: Image, side: int, options: LoRA.Options, drawn: torch.Generator, *, whole: bool
-) -> Tensor:
-    """A random square of the picture; the `whole` one is its middle at full height or width."""
+def _crop(image: Image, side: int, share: float, zoom: float, drawn: torch.Generator) -> Tensor:
+    """A random square at the scale that an edit sees the picture at, or enlarged up to `zoom`.
+
+    `share` is the side of a crop over that of the whole picture as the backbone takes it.
+    """
     import torch
 
     shorter = min(image.size)
-    share, x, y = torch.rand(3, generator=drawn).tolist()
-    share = 1.0 if whole else options.smallest_crop + (1 - options.smallest_crop) * share
-    edge = max(1.0, shorter * share)
-    x, y = (0.5, 0.5) if whole else (x, y)
+    enlarged, x, y = torch.rand(3, generator=drawn).tolist()
+    edge = min(shorter, max(1.0, shorter * share / (1 + (zoom - 1) * enlarged)))
     left, top = (image.width - edge) * x, (image.height - edge) * y
     return _resized(image, (side, side), (left, top, left + edge, top + edge))
 

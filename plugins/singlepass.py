@@ -25,7 +25,8 @@ class SinglePass:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
         feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
         fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
@@ -39,7 +40,7 @@ class SinglePass:
         return ls.Plan(
             branches=tuple(self._branches(scene)),
             interventions=(
-                ls.Deltas(scene.regions, ownership),
+                ls.Deltas(scene.regions, ownership, plain=self._plain),
                 ls.RegionalText(ownership),
                 *self._structure(scene.backbone.sites),
             ),
@@ -47,6 +48,10 @@ class SinglePass:
             hold=scene.outside(),
             start=scene.start(self.options.fresh_noise),
         )
+
+    @property
+    def _plain(self) -> tuple[str, ...]:
+        return () if self.options.style_in_negative else ("-",)
 
     def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:
         share = max(self.options.attention_share, self.options.feature_share)

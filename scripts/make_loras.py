@@ -42,7 +42,6 @@ def learn(name: str) -> None:
     prompt = f"a painting in {style} style"
     command = [sys.executable, "-m", "locstyle", "train", "lora", f"{name}.png"]
     command += ["-o", f"{name}.safetensors", "--prompt", prompt, "--licence", LICENCE]
-    command += ["-O", "size=96"]  # half the time of 128 pixels: docs/lora-defaults.md
     subprocess.run(command, cwd=LORAS, check=True)
 
 

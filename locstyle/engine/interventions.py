@@ -115,12 +115,13 @@ class Deltas:
 
     y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Regions that share a row are stacked
     along the rank, so a row costs one pair of products however many styles it carries. `regions`
-    are in the partition's order; `without` names sites left unstyled.
+    are in the partition's order; `without` names sites left unstyled, `plain` rows.
     """
 
     regions: Sequence[SceneRegion]
     ownership: Ownership
     without: Collection[str] = frozenset()
+    plain: Collection[str] = frozenset()
     _stacks: dict[tuple[str, tuple[int, ...]], _Stack] = field(default_factory=dict, repr=False)
     _owned: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
 
@@ -151,6 +152,8 @@ class Deltas:
         )
         groups: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
         for index, row in enumerate(call.rows):
+            if row.name in self.plain:
+                continue
             mixed = row.owner == MIXED
             owners = acting if mixed else tuple(owner for owner in acting if owner == row.owner)
             if owners:

@@ -115,3 +115,16 @@ def test_fresh_noise_enters_inside_the_regions_only(
         assert torch.equal(start[..., 4:], inverted[..., 4:])
         wanted = (1 - fresh) ** 0.5 * inverted + fresh**0.5 * scene.noise
         assert torch.allclose(start[..., :4], wanted[..., :4], atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", [SinglePass, DiffStyler])
+def test_the_negative_row_is_styled_only_where_asked(
+    backbone: UNetBackbone, fusion: type[SinglePass] | type[DiffStyler]
+) -> None:
+    """With w = 0 nothing but the negative row is left, so a style in it is the only one seen."""
+    style = random_style(backbone, 1, parts=ALL_PARTS)
+    styled, bare = tiny_scene(backbone, [style], strips(1)), tiny_scene(backbone, [None], strips(1))
+    for within in (False, True):
+        chosen = fusion(fusion.Options(guidance=0.0, style_in_negative=within))  # type: ignore[arg-type]
+        shows = not torch.allclose(run(styled, chosen)[0], run(bare, chosen)[0], atol=1e-6)
+        assert shows == within
