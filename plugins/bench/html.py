@@ -135,7 +135,7 @@ def _lines(summary: Summary, method: str, case: CaseFacts) -> Iterator[tuple[str
         figure = axis_figure(summary, key)
         value = summary.of_case(figure.key, method, case.name) if figure else None
         if figure and value is not None:
-            yield heading(figure), written(figure, value)
+            yield key, written(figure, value)
 
 
 def _picture(

@@ -26,6 +26,7 @@ GREY, PALE = "#8a8a8a", "#b9b9b9"  # baselines, ceilings
 MARKERS = "osD^vP*X"
 INK = "#010203"  # stands for the page's own text colour
 BARS = ("closed", "texture", "colour", "seam", "leak_texture", "edges")
+CUT = (-1.5, 2.0)  # where the axis of "closed" ends at the latest
 _STYLE: dict[Any, Any] = {  # Any: rc_context lists every key it knows
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -72,6 +73,8 @@ def plot_scatter(summary: Summary) -> str:
         axes.set_xlabel(heading(structure))
         axes.set_ylabel(heading(style))
         axes.grid(alpha=0.25, linewidth=0.6)
+        if style.key == "closed":
+            axes.set_ylim(*_cut(axes.get_ylim()))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return svg[0]
 
@@ -138,6 +141,13 @@ def _bars(
     panel.grid(axis="x", alpha=0.25, linewidth=0.6)
     if figure.key in ("closed", "seam"):  # the ceiling, and no border at all
         panel.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+    if figure.key == "closed":
+        panel.set_xlim(*_cut(panel.get_xlim()))
+
+
+def _cut(limits: tuple[float, float]) -> tuple[float, float]:
+    """Room for what matters: a share of a small gap can be any number."""
+    return max(limits[0], CUT[0]), min(limits[1], CUT[1])
 
 
 def _arms(found: Interval) -> list[list[float]]:
@@ -193,8 +203,14 @@ def _inline(svg: str, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    # points to pixels and half as large again: text as large as the tables'
+    svg = re.sub(r'<svg ([^>]*?)width="([\d.]+)pt"', _limited, svg, count=1)
+    svg = re.sub(r' height="[\d.]+pt"', "", svg, count=1)
     svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "").replace(
         "xlink:href", "href"
     )
     return svg.replace(INK, "currentColor")
+
+
+def _limited(match: re.Match[str]) -> str:
+    return f'<svg {match[1]}style="max-width: {1.6 * float(match[2]):.0f}px"'

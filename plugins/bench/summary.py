@@ -10,6 +10,7 @@ from .statistics import Interval, interval
 
 HEADINGS: dict[Kind, str] = {"baseline": "baselines", "edit": "edits", "ceiling": "ceilings"}
 
+NBSP = "\N{NO-BREAK SPACE}"
 NONE = "–"  # what was never measured
 
 
@@ -18,7 +19,7 @@ class Loss:
     """A figure at which the best edit is worse than a baseline, scene by scene.
 
     `by` is the mean difference of the two, edit minus baseline; it is clear where the interval
-    leaves 0 out.
+    of several scenes leaves 0 out.
     """
 
     figure: Figure
@@ -28,7 +29,7 @@ class Loss:
 
     @property
     def is_clear(self) -> bool:
-        return self.by.low > 0 or self.by.high < 0
+        return self.by.count > 1 and (self.by.low > 0 or self.by.high < 0)
 
 
 class Summary:
@@ -180,8 +181,8 @@ def with_interval(figure: Figure, found: Interval | None) -> str:
     return f"{mean} ±{written(figure, found.half)}" if found.count > 1 else mean
 
 
-def heading(figure: Figure, *, between: str = " ") -> str:
+def heading(figure: Figure, *, between: str = NBSP) -> str:
     """Label, which way is good, and the unit where the label does not say it."""
     arrow = {"higher": "↑", "lower": "↓", "neutral": ""}[figure.better]
     unit = "" if figure.label.endswith(figure.unit) else figure.unit
-    return f"{figure.label}{between}{f'{arrow} {unit}'.strip()}".strip()
+    return f"{figure.label}{between}{f'{arrow}{NBSP}{unit}'.strip()}".strip()
