@@ -123,9 +123,9 @@ def copied(finished: Finished, out: Path) -> Settings:
 @pytest.fixture(scope="module")
 def case() -> Case:
     """A scene with regions large enough for every figure: its left and its right."""
-    (scene,) = world_cases(1, [2], 128)
-    left, right = np.zeros((2, 128, 128), bool)
-    left[:, :56], right[:, 72:] = True, True
+    (scene,) = world_cases(1, [2], 64)
+    left, right = np.zeros((2, 64, 64), bool)
+    left[:, :26], right[:, 38:] = True, True
     return replace(scene, masks=(left, right))
 
 
