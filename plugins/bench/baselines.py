@@ -19,7 +19,7 @@ from .cases import Case, Picture
 from .settings import Settings
 
 IMG2IMG_STRENGTH = 0.6  # of the schedule that is denoised; the usual middle of img2img
-IMG2IMG_GUIDANCE = 3.0  # as the fusions' default
+IMG2IMG_GUIDANCE = 3.0  # best measured with the style in both rows: docs/fusion-defaults.md
 PASTE_FEATHER = 2.0  # pixels; an Edit's default
 
 

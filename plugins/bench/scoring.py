@@ -18,6 +18,7 @@ from .cases import Area, Case, Picture, StylePicture
 from .results import METRIC, Figure, finite
 
 SMALLEST_GAP = 0.1  # of texture distance, below which a share of it means nothing
+SMALLEST_SHARE = 0.25  # of what recolouring leaves that the ceiling must close to be a yardstick
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,9 @@ class Gap:
 
     def closed(self, distance: float) -> float:
         width = self.recoloured - self.ceiling
-        return (self.recoloured - distance) / width if width >= SMALLEST_GAP else math.nan
+        if width < max(SMALLEST_GAP, SMALLEST_SHARE * self.recoloured):
+            return math.nan
+        return (self.recoloured - distance) / width
 
 
 class Scorer:
