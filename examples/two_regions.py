@@ -17,7 +17,7 @@ edit = ls.Edit(
         ls.Region(pictures / "house.png", "engraving"),
         ls.Region("box:0,0,256,90", "neon", strength=0.9),
     ],
-    prompt="a white house in a meadow under a blue sky",
+    prompt="a brown house in a meadow by a lake under a blue sky",
     steps=asked.steps,
 )
 editor = ls.Editor.load("mini")  # once, for any number of edits

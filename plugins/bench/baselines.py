@@ -19,7 +19,7 @@ from .cases import Case, Picture
 from .settings import Settings
 
 IMG2IMG_STRENGTH = 0.6  # of the schedule that is denoised; the usual middle of img2img
-IMG2IMG_GUIDANCE = 3.0  # best measured with the style in both rows: docs/fusion-defaults.md
+IMG2IMG_GUIDANCE = 2.0  # towards the style, as the fusions' default
 PASTE_FEATHER = 2.0  # pixels; an Edit's default
 
 
@@ -130,7 +130,7 @@ def _img2img(bench: Bench, case: Case, index: int, style: ls.Style) -> tuple[Ten
     everywhere = ls.Partition.of([ls.Mask.everywhere(canvas.padded)])
     plan = ls.Plan(
         branches=(ls.Branch("-", empty, 1), ls.Branch("+", text, 1)),
-        interventions=(ls.Deltas((region,), ls.Ownership(everywhere)),),
+        interventions=(ls.Deltas((region,), ls.Ownership(everywhere), plain={"-"}),),
         compose=lambda seen, call: ls.guide(seen["-"], seen["+"], IMG2IMG_GUIDANCE),
     )
     done = ls.denoise(backbone, plan, schedule, start, on_step=bench.on_step)

@@ -20,7 +20,7 @@ Picture: TypeAlias = NDArray[np.uint8]  # [H, W, 3]
 Area: TypeAlias = NDArray[np.bool_]  # [H, W]
 
 HELD_OUT_WORLD = 1  # the seed of scenes no training has seen
-STYLE_SCENE = 7  # what a style's one picture shows; never a case
+STYLE_SCENE = 25  # what a style's one picture shows: things, ground and sky; never a case
 FIRST_SCENE = 2000  # past those that training reports on
 SPREAD = 1000  # scene numbers kept for each number of regions, so that cases never repeat a scene
 SHARE = (0.04, 0.7)  # of the picture that a region may cover

@@ -1,0 +1,41 @@
+"""Draws the examples' pictures: one scene of the paired world, masks of its parts, one style.
+
+python scripts/make_examples.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
+from locstyle_plugins.mini.world import World
+from PIL import Image
+
+PICTURES = Path(__file__).parent.parent / "examples" / "pictures"
+SEED, SCENE, SIZE = 2027, 35, 256
+MASKS = {  # file: what of the scene it covers
+    "sky": ("sky", "sun", "cloud"),
+    "meadow": ("ground",),
+    "house": ("house",),
+    "tree": ("tree",),
+}
+
+
+def main() -> None:
+    scene = World(SEED, SIZE).scene(SCENE)
+    save("scene", scene.photo)
+    masks = scene.masks
+    for file, names in MASKS.items():
+        covered = np.any([masks[name] for name in names if name in masks], axis=0)
+        save(file, covered.astype(np.uint8) * np.uint8(255))
+    save("swirl", World(HELD_OUT_WORLD, SIZE).scene(STYLE_SCENE).render("swirl"))
+    print(scene.caption)
+
+
+def save(name: str, picture: np.ndarray) -> None:
+    Image.fromarray(picture).save(PICTURES / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
