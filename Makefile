@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test results clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,11 @@ test: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The published benchmark run, about half an hour on two cores; goes on where it was stopped.
+results: $(VENV)/.tested
+	$(BIN)/locstyle bench quality -o out/bench --shipped
+	$(BIN)/python scripts/publish_results.py out/bench
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info
