@@ -197,6 +197,15 @@ def save_part(pipeline: Path, name: str, part: Any) -> None:
         part = deepcopy(part).half().to("cpu", memory_format=torch.contiguous_format)
     with replaced_folder(pipeline / name) as folder:
         part.save_pretrained(folder)
+        _forget_origin(folder / "config.json")
+
+
+def _forget_origin(config: Path) -> None:
+    """Take out the path that diffusers notes of where a network was loaded from."""
+    if config.exists():
+        facts = json.loads(config.read_text("utf-8"))
+        facts.pop("_name_or_path", None)
+        config.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def save_index(pipeline: Path) -> None:

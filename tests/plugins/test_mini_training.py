@@ -79,6 +79,8 @@ def test_training_starts_from_given_weights(trained: Run, tmp_path: Path) -> Non
     train_unet.train_unet(again, TINY, STAGES)
     kind = "unet/diffusion_pytorch_model.safetensors"
     assert (tmp_path / kind).read_bytes() == (trained.out / kind).read_bytes()
+    for config in tmp_path.rglob("*.json"):
+        assert str(trained.out) not in config.read_text(), f"{config.name} names this machine"
 
 
 def test_checkpoint_goes_on_where_it_stopped(tmp_path: Path) -> None:
