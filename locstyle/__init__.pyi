@@ -63,6 +63,10 @@ from .masks import Mask as Mask
 from .masks import Partition as Partition
 from .photo import Canvas as Canvas
 from .photo import Photo as Photo
+from .prompting import check_prompt as check_prompt
+from .prompting import embedded as embedded
+from .prompting import hit as hit
+from .protocols import Embedding as Embedding
 from .protocols import Fusion as Fusion
 from .protocols import Metric as Metric
 from .protocols import Prompt as Prompt
@@ -71,6 +75,8 @@ from .protocols import StyleEncoder as StyleEncoder
 from .protocols import StyleRequest as StyleRequest
 from .result import Report as Report
 from .result import Result as Result
+from .segments import Segment as Segment
+from .segments import order_segments as order_segments
 from .style import Delta as Delta
 from .style import Style as Style
 from .style import find_style as find_style

@@ -33,7 +33,7 @@ class Register(Protocol):
 
 @hookspec
 def register_segmenters(register: Register) -> None:
-    """Offer segmenters, image and prompt → masks: `register(name, factory)`."""
+    """Offer segmenters, image and prompt → segments: `register(name, factory)`."""
 
 
 @hookspec

@@ -19,33 +19,73 @@ if TYPE_CHECKING:
     from locstyle.engine.plan import Plan, Scene
     from locstyle.engine.progress import OnStep
     from locstyle.engine.trajectory import Inversion
-    from locstyle.masks import Mask
+    from locstyle.segments import Segment
     from locstyle.style import Style
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
-    """What to segment: points and a box in photo pixels (x, y), a text, or, with none of them,
-    everything."""
+    """What to segment; with nothing set, everything.
+
+    Attributes:
+        points: (x, y) in photo pixels that must be in it.
+        outside: (x, y) in photo pixels that must not.
+        boxes: (x0, y0, x1, y1) in photo pixels, the last exclusive, around each part.
+        text: what it is, in words.
+        scribble: [H, W] int8 of the photo's size: 1 inside, -1 outside, 0 unknown.
+    """
 
     points: tuple[tuple[float, float], ...] = ()
-    box: tuple[float, float, float, float] | None = None
+    outside: tuple[tuple[float, float], ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
     text: str | None = None
+    scribble: NDArray[np.int8] | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What it asks with: of "points", "boxes", "text", "scribble"; else "everything"."""
+        asked = {
+            "points": bool(self.points or self.outside),
+            "boxes": bool(self.boxes),
+            "text": self.text is not None,
+            "scribble": self.scribble is not None,
+        }
+        return frozenset(kind for kind, is_asked in asked.items() if is_asked) or _EVERYTHING
 
     @property
     def everything(self) -> bool:
-        return not self.points and self.box is None and self.text is None
+        """Whether all objects are asked for."""
+        return self.kinds == _EVERYTHING
+
+
+_EVERYTHING = frozenset({"everything"})
 
 
 class Segmenter(Protocol):
-    """Finds regions in a picture."""
+    """Finds objects in a picture.
 
-    def segment(self, image: Image, prompt: Prompt) -> list[Mask]:
-        """Masks of the picture's size, best first.
+    `prompts`: the kinds of Prompt it answers; see `Prompt.kinds`. One that computes much once per
+    photo may also have `embed(image) -> Embedding`; `locstyle.embedded` takes either.
+    """
+
+    prompts: frozenset[str]
+
+    def segment(self, image: Image, prompt: Prompt) -> list[Segment]:
+        """Segments of an RGB picture, of its size, best first; everything in the order of
+        `order_segments`.
 
         Raises:
-            SegmenterError: the prompt hit nothing, or weights are missing.
+            SegmenterError: the prompt hit nothing, is of a kind not answered, lies outside the
+                picture, or weights are missing.
         """
+        ...
+
+
+class Embedding(Protocol):
+    """A photo that a segmenter has looked at, ready for many prompts."""
+
+    def segment(self, prompt: Prompt) -> list[Segment]:
+        """As `Segmenter.segment`, for the photo it was made of."""
         ...
 
 

@@ -115,7 +115,7 @@ def _mask(region: Region, photo: Photo, host: Host, where: str) -> Mask:
     segmenter = host.segmenter(asked["segmenter"], asked.get("options"))
     prompt = Prompt(
         points=tuple((float(x), float(y)) for x, y in asked.get("points", ())),
-        box=tuple(asked["box"]) if "box" in asked else None,
+        boxes=(tuple(asked["box"]),) if "box" in asked else (),
         text=asked.get("text"),
     )
     try:
@@ -124,7 +124,7 @@ def _mask(region: Region, photo: Photo, host: Host, where: str) -> Mask:
         raise SegmenterError(f"{where}: {error}") from error
     if not found:
         raise MaskError(f"{where}: segmenter {asked['segmenter']!r} found nothing")
-    return read_mask(found[0], photo, where=where)
+    return read_mask(found[0].mask, photo, where=where)
 
 
 def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> Style | None:

@@ -22,6 +22,7 @@ from locstyle import (
     Prompt,
     RecipeError,
     Region,
+    Segment,
     Step,
     Style,
     StyleError,
@@ -223,9 +224,13 @@ def test_a_segmenter_plugin_makes_the_mask(editor: Editor, folder: Path) -> None
     seen: list[Prompt] = []
 
     class Half:
-        def segment(self, image: Image.Image, prompt: Prompt) -> list[Mask]:
+        prompts = frozenset({"points"})
+
+        def segment(self, image: Image.Image, prompt: Prompt) -> list[Segment]:
             seen.append(prompt)
-            return [Mask.box((0, 0, image.width // 2, image.height), size=image.size[::-1])]
+            inside = np.zeros(image.size[::-1], bool)
+            inside[:, : image.width // 2] = True
+            return [Segment.of(inside)]
 
     class Plugin:
         @hookimpl
@@ -235,7 +240,7 @@ def test_a_segmenter_plugin_makes_the_mask(editor: Editor, folder: Path) -> None
     region = Region({"segmenter": "half", "points": [[3, 4]]}, folder / "s1.safetensors")
     with editor.host.temporarily(Plugin(), name="half-plugin"):
         result = editor.run(edit_of(folder, regions=(region,)))
-    assert seen == [Prompt(points=((3.0, 4.0),))]
+    assert [prompt.points for prompt in seen] == [((3.0, 4.0),)]
     assert result.report.coverage == pytest.approx((30 / 61,))
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from those below it.
 FLOORS = (
     {"errors"},
-    {"photo", "files", "masks", "mask_values", "texture"}
+    {"photo", "files", "masks", "mask_values", "segments", "texture"}
     | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
     {"edit", "options", "measure", "style", "style_file", "style_fit", "style_foreign"}
     | {"style_keys"},
@@ -27,7 +27,7 @@ FLOORS = (
     {"engine.ownership", "engine.trajectory", "engine.training"},
     {"engine.plan"},
     {"engine.interventions"},
-    {"engine.denoise", "protocols"},
+    {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
     {"resolve", "testing", "sheet"},
     {"editor"},
