@@ -29,16 +29,18 @@ from rich.table import Table
 import locstyle as ls
 from locstyle.sheet import contact_sheet
 
+# Options of the fusion; "strength" is that of the regions, on styles learned with `scale=0.7`.
 TRIED: tuple[dict[str, object], ...] = (
     {},
     {"guidance": 1.0},
     {"guidance": 3.0},
     {"guidance": 3.0, "style_in_negative": True},
-    {"guidance": 5.0, "style_in_negative": True},
+    {"strength": 0.7},
+    {"strength": 1.43},
+    {"strength": 1.43, "guidance": 1.0},
+    {"strength": 0.7, "guidance": 3.0},
     {"attention_share": 0.0, "feature_share": 0.0},
-    {"attention_share": 0.25, "feature_share": 0.3},
     {"attention_share": 0.8, "feature_share": 0.8},
-    {"attention_share": 0.0, "feature_share": 0.0, "fresh_noise": 0.3},
     {"fresh_noise": 0.3},
 )
 FIGURES = ("psnr_truth", "colour_truth", "texture_truth", "beyond_recolour", "edges")
@@ -75,22 +77,28 @@ def tried(
 ) -> tuple[list[dict], list[tuple[str, Image.Image]]]:
     """The mean figures of every variant over scenes of two regions, and all pictures."""
     cases = list(world_cases(scenes, [2], bench.settings.size))
-    scorers, styles = [Scorer(case) for case in cases], Styles(bench.editor, bench.settings, print)
+    scorers = [Scorer(case) for case in cases]
+    styles = Styles(bench.editor, bench.settings, lambda step: None)
     learned = [[styles.get("lora", one) for one in case.styles] for case in cases]
     pictures = [(case.name, Image.fromarray(case.photo)) for case in cases]
     rows = []
     for options in TRIED:
         found: list[dict[str, float]] = []
         for case, scorer, using in zip(cases, scorers, learned, strict=True):
-            plain = edit(bench, case, fusion, using)
-            image = bench.editor.run(
-                replace(plain, fusion=ls.Fusing(fusion, options=options))
-            ).image
+            image = bench.editor.run(variant(edit(bench, case, fusion, using), options)).image
             pictures.append((label(options), image))
             found += scorer.regions(np.asarray(image.convert("RGB")))
         means = {name: mean([one.get(name, math.nan) for one in found]) for name in FIGURES}
         rows.append({"options": options, **means})
     return rows, pictures
+
+
+def variant(plain: ls.Edit, given: Mapping[str, object]) -> ls.Edit:
+    """The edit with other options of its fusion, and another strength of its regions."""
+    options = dict(given)
+    strength = options.pop("strength", 1.0)
+    regions = tuple(replace(region, strength=strength) for region in plain.regions)
+    return replace(plain, regions=regions, fusion=ls.Fusing(plain.fusion.name, options=options))
 
 
 def label(options: Mapping[str, object]) -> str:

@@ -56,6 +56,7 @@ class LoRA:
         weight_decay: float = 1e-3
         stratified: bool = True  # spread the timesteps of a batch evenly
         resample: bool = False  # draw the latents from the VAE's posterior anew at every step
+        scale: float = 0.7  # share of what was learned that is applied: the rest drowns the photo
         half: bool = True  # keep the result in float16
 
         def __post_init__(self) -> None:
@@ -63,6 +64,10 @@ class LoRA:
                 raise ls.RecipeError(
                     f"options: rank {self.rank}, batch {self.batch}, crops {self.crops}; "
                     "give at least 1, 1 and 0"
+                )
+            if not 0 < self.scale < math.inf:
+                raise ls.RecipeError(
+                    f"options: scale {self.scale}; give a factor above 0; 1 is all it learned"
                 )
             if not (1 <= self.zoom < math.inf and 0 <= self.caption_dropout < 1):
                 raise ls.RecipeError(
@@ -85,6 +90,7 @@ class LoRA:
             weight_decay=1e-2,
             stratified=False,
             resample=True,
+            scale=1.0,
             half=False,
         ),
     }
@@ -142,7 +148,7 @@ class LoRA:
         with adapted(backbone, o.rank, TARGETS[o.targets], seed) as layers:
             parameters = [p for layer in layers.values() for p in _factors(layer)]
             losses = ls.train(backbone, parameters, draw=batches, training=training, **report)
-            deltas = {name: _delta(layer, o.half) for name, layer in layers.items()}
+            deltas = {name: _delta(layer, o.scale, o.half) for name, layer in layers.items()}
         if not all(_is_finite(delta) for delta in deltas.values()):
             raise ls.DenoiseError(
                 f"training: the weights are not finite after {o.steps} steps; use a learning rate "
@@ -211,12 +217,12 @@ def _factors(layer: Any) -> tuple[Tensor, Tensor]:
     return layer.lora_A["default"].weight, layer.lora_B["default"].weight
 
 
-def _delta(layer: Any, half: bool) -> ls.Delta:
+def _delta(layer: Any, scale: float, half: bool) -> ls.Delta:
     import torch
 
     dtype = torch.float16 if half else torch.float32
     down, up = (p.detach().to("cpu", dtype, copy=True).contiguous() for p in _factors(layer))
-    return ls.Delta(down, up, float(layer.scaling["default"]))
+    return ls.Delta(down, up, scale * float(layer.scaling["default"]))
 
 
 def _is_finite(delta: ls.Delta) -> bool:

@@ -98,7 +98,7 @@ def test_a_style_holds_all_targets_and_what_they_learned(
     # Self-attention over a single token does not depend on its query and key.
     idle = {name for name, delta in style.deltas.items() if not delta.up.any()}
     assert all(name.endswith(("attn1.to_q", "attn1.to_k")) for name in idle) and len(idle) < 10
-    assert all(delta.rank == 2 and delta.scale == 1.0 for delta in style.deltas.values())
+    assert all(delta.rank == 2 and delta.scale == 0.7 for delta in style.deltas.values())
     assert {delta.down.dtype for delta in style.deltas.values()} == {torch.float16}
     for name, delta in style.deltas.items():
         assert delta.weight.shape == backbone.sites[name].shape
@@ -230,9 +230,26 @@ def test_no_image_is_an_error(backbone: UNetBackbone) -> None:
         LoRA().encode([], backbone, REQUEST)
 
 
+def test_scale_is_a_share_of_what_was_learned(backbone: UNetBackbone, untouched: None) -> None:
+    whole, half = (
+        learn(backbone, LoRA.Options(steps=2, rank=1, scale=scale)) for scale in (1.0, 0.5)
+    )
+    for name, delta in whole.deltas.items():
+        assert torch.equal(delta.up, half.deltas[name].up)
+        assert half.deltas[name].scale == 0.5 * delta.scale
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"rank": 0}, {"batch": 0}, {"crops": -1}, {"zoom": 0.5}, {"caption_dropout": 1.0}],
+    [
+        {"rank": 0},
+        {"batch": 0},
+        {"crops": -1},
+        {"zoom": 0.5},
+        {"caption_dropout": 1.0},
+        {"scale": 0.0},
+        {"scale": float("nan")},
+    ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ls.RecipeError, match="options: "):
