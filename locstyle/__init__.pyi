@@ -51,6 +51,7 @@ from .errors import PhotoError as PhotoError
 from .errors import PluginError as PluginError
 from .errors import RecipeError as RecipeError
 from .errors import SegmenterError as SegmenterError
+from .errors import SelectionError as SelectionError
 from .errors import SiteError as SiteError
 from .errors import StyleError as StyleError
 from .errors import did_you_mean as did_you_mean

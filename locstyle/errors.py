@@ -2,6 +2,7 @@
 
     LocstyleError
     ├─ RecipeError      a request that cannot be run as written: key, value, name, prompt
+    │  └─ SelectionError   a selection that cannot be read; shows the character
     ├─ PhotoError       a picture that cannot be read: truncated, empty, too large, unknown format
     ├─ OutputError      a result that cannot be written: path, format, disk
     ├─ MaskError        a mask that is empty, of another size, or not finite
@@ -17,8 +18,12 @@ A message says where · what we got · what we accept · what to do: lower case,
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Self
+
+_CONTEXT = 60  # characters of a selection shown to either side of the caret
 
 
 class LocstyleError(Exception):
@@ -27,6 +32,20 @@ class LocstyleError(Exception):
 
 class RecipeError(LocstyleError):
     """A request that cannot be run as written; names the path into the recipe."""
+
+
+class SelectionError(RecipeError):
+    """A selection that cannot be read; its lines are the sentence, the text, and a caret."""
+
+    @classmethod
+    def at(cls, position: int, text: str, message: str) -> Self:
+        """The error whose caret stands under the character at `position` of `text`."""
+        shown = "".join(" " if c.isspace() else c for c in text)
+        start = max(0, position - _CONTEXT)
+        clipped = ("…" if start else "") + shown[start : position + _CONTEXT]
+        clipped += "…" if position + _CONTEXT < len(shown) else ""
+        before = ("…" if start else "") + shown[start:position]
+        return cls(f"{message}\n  {clipped}\n  {' ' * sum(map(_columns, before))}^")
 
 
 class PhotoError(LocstyleError):
@@ -72,3 +91,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none is known"
+
+
+def _columns(character: str) -> int:
+    """How many columns of a terminal a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

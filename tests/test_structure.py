@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from those below it.
 FLOORS = (
     {"errors"},
-    {"photo", "files", "masks", "mask_values", "segments", "texture"}
+    {"photo", "files", "masks", "mask_values", "segments", "selection", "texture"}
     | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
     {"edit", "options", "measure", "style", "style_file", "style_fit", "style_foreign"}
     | {"style_keys"},
@@ -47,7 +47,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 def room(name: str) -> str:
     """A folder with one public face counts as one module."""
     top = name.split(".")[0]
-    return top if top in ("cli", "edit", "photo") else name
+    return top if top in ("cli", "edit", "photo", "selection") else name
 
 
 def runtime_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
