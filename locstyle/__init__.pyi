@@ -4,6 +4,7 @@ from . import measure as measure
 from .edit import Edit as Edit
 from .edit import Fusing as Fusing
 from .edit import Region as Region
+from .edit import Segmenting as Segmenting
 from .editor import Editor as Editor
 from .engine.attend import Read as Read
 from .engine.attend import combine as combine

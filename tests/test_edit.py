@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from strategies import names, selections, texts
 
-from locstyle.edit import Edit, Fusing, Region
+from locstyle.edit import Edit, Fusing, Region, Segmenting
 from locstyle.edit.recipe import from_json, from_yaml, to_json, to_yaml
-from locstyle.errors import RecipeError
+from locstyle.errors import RecipeError, SelectionError
+from locstyle.selection import File, parse
 
 MINIMAL = {"locstyle": 1, "image": "a.png", "regions": [{"mask": "all", "style": "neon"}]}
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
-names = texts.filter(bool)
 shares = st.floats(0, 1)
 softness = st.floats(0, 1e6)
 scalars = (
@@ -32,11 +32,20 @@ scalars = (
 options = st.dictionaries(texts, scalars | st.lists(scalars, max_size=3), max_size=3)
 points = st.lists(st.lists(st.integers(0, 99), min_size=2, max_size=2), max_size=2)
 segmenting = st.fixed_dictionaries(
-    {"segmenter": names}, optional={"points": points, "text": texts, "options": options}
+    {"segmenter": names},
+    optional={
+        "preset": names,
+        "points": points,
+        "outside": points,
+        "text": texts,
+        "options": options,
+        "refine": st.sampled_from(["fill", "grow:4|feather:8"]),
+    },
 )
+choices = {"name": names, "preset": st.none() | texts, "options": options}
 regions = st.builds(
     Region,
-    mask=names | segmenting,
+    mask=selections | selections.map(str) | segmenting,
     style=names,
     strength=st.floats(0, 2),
     prompt=st.none() | texts,
@@ -50,7 +59,9 @@ edits = st.builds(
     image=names | names.map(Path),
     regions=st.lists(regions, min_size=1, max_size=3),
     backbone=names,
-    fusion=names | st.builds(Fusing, name=names, preset=st.none() | texts, options=options),
+    fusion=names | st.builds(Fusing, **choices),
+    segmenter=names | st.builds(Segmenting, **choices),
+    segments=st.none() | names | names.map(Path),
     prompt=texts,
     negative=texts,
     steps=st.integers(1, 999),
@@ -78,7 +89,16 @@ def test_a_full_recipe_is_the_identity():
         "image": "photo.jpg",
         "regions": [
             {
-                "mask": {"segmenter": "fastsam", "points": [[212, 160]]},
+                "mask": {
+                    "segmenter": "sam",
+                    "preset": "small",
+                    "points": [[212, 160]],
+                    "outside": [[3, 4]],
+                    "boxes": [[0, 0, 300, 300]],
+                    "text": "the dog",
+                    "options": {"points": 8},
+                    "refine": "grow:4|feather:8",
+                },
                 "style": "ukiyo-e.safetensors",
                 "strength": 0.9,
                 "prompt": "",
@@ -90,6 +110,8 @@ def test_a_full_recipe_is_the_identity():
         ],
         "backbone": "mini",
         "fusion": {"name": "singlepass", "preset": "sharp", "options": {"guidance": 6.0}},
+        "segmenter": {"name": "fastsam", "options": {"size": 640}},
+        "segments": "found/segments.json",
         "prompt": "a street",
         "negative": "people",
         "steps": 20,
@@ -109,6 +131,7 @@ def test_what_is_not_said_has_the_documented_defaults():
     assert edit == Edit("a.png", (Region("all", "neon"),))
     assert (edit.backbone, edit.fusion.name, edit.steps, edit.seed) == ("mini", "diffstyler", 50, 0)
     assert (edit.feather, edit.paste_feather, edit.size) == (2.0, 2.0, None)
+    assert (edit.segmenter, edit.segments) == (Segmenting("classic"), None)
 
 
 def changed(path: str, value: object) -> dict[str, object]:
@@ -147,6 +170,21 @@ def changed(path: str, value: object) -> dict[str, object]:
             "regions[0].mask.points[0]: got [1]; give [x, y] in photo pixels",
         ),
         ("regions.0.mask", {"segmenter": "s", "box": [0, 0, 1]}, "regions[0].mask.box: got"),
+        ("regions.0.mask", {"segmenter": "s", "boxes": [[0]]}, "regions[0].mask.boxes[0]: got [0]"),
+        (
+            "regions.0.mask",
+            {"segmenter": "s", "box": [0, 0, 1, 1], "boxes": []},
+            "regions[0].mask.box: stands beside boxes; give one of them",
+        ),
+        (
+            "regions.0.mask",
+            {"segmenter": "s", "refine": "gorw:3"},
+            "regions[0].mask.refine: no refinement 'gorw'; did you mean 'grow'?",
+        ),
+        ("regions.0.mask", "pont:1,2", "regions[0].mask: no source 'pont'; did you mean 'point'?"),
+        ("segmenter", 3, "segmenter: got 3; give a name"),
+        ("segmenter", {"preset": 3}, "segmenter.preset: got 3; give a text"),
+        ("segments", 3, "segments: got 3; give a file that `locstyle segment` wrote"),
         ("regions.0.window", [0.5, 0.5], "regions[0].window: got [0.5, 0.5]"),
         ("regions.0.window", [0, 1.5], "regions[0].window[1]: got 1.5"),
         ("regions.0.window", 0.5, "regions[0].window: got 0.5; give a list"),
@@ -202,6 +240,8 @@ def test_python_may_write_names_and_lists():
     edit = Edit(
         Path("a.png"), [Region("all", Path("b.safetensors"), window=[0, 0.5])], fusion="singlepass"
     )
+    assert Region(Path("a - b.png"), "neon").mask == '"a - b.png"'
+    assert Region(File("a.png"), "neon") == Region("file:a.png", "neon") == Region("a.png", "neon")
     assert edit.image == "a.png" and edit.regions[0].style == "b.safetensors"
     assert edit.fusion == Fusing("singlepass") and edit.regions[0].window == (0.0, 0.5)
 
@@ -211,7 +251,7 @@ def test_paths_are_relative_to_the_recipe_and_names_stay_names(tmp_path):
     elsewhere = str(tmp_path.parent / "c.png")
     data = changed("regions", [
         {"mask": "sky.png", "style": "neon"},
-        {"mask": "file:sky.png", "style": "../loras/x.safetensors"},
+        {"mask": "file:sky.png - a b.json#3|grow:4", "style": "../loras/x.safetensors"},
         {"mask": "box:0,0,4,4", "style": "./own"},
         {"mask": "all", "style": "own.safetensors"},
         {"mask": elsewhere, "style": "neon"},
@@ -222,7 +262,7 @@ def test_paths_are_relative_to_the_recipe_and_names_stay_names(tmp_path):
     assert edit.image == str(tmp_path / "a.png") and edit.backbone == "mini"
     assert [r.mask for r in edit.regions] == [
         str(tmp_path / "sky.png"),
-        f"file:{tmp_path / 'sky.png'}",
+        f"{tmp_path / 'sky.png'} - {tmp_path / 'a b.json'}#3|grow:4",
         "box:0,0,4,4",
         "all",
         elsewhere,
@@ -241,12 +281,26 @@ def test_paths_are_relative_to_the_recipe_and_names_stay_names(tmp_path):
 def test_paths_may_be_told_from_elsewhere_and_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     regions = (Region("file:a/m.png", "loras/x.safetensors"), Region("all", "neon"))
-    edit = Edit(tmp_path / "photo.png", regions)
+    edit = Edit(tmp_path / "photo.png", regions, segments="found/segments.json")
     seen = edit.seen_from(Path("out"))
     assert seen.image == "../photo.png" and seen.regions[1] == edit.regions[1]
     assert seen.regions[0] == Region("file:../a/m.png", "../loras/x.safetensors")
+    assert seen.segments == "../found/segments.json"
     back = seen.beside(Path("out"))
     assert [Path(f).resolve() for f in back.files] == [Path(f).resolve() for f in edit.files]
+
+
+@settings(deadline=None)
+@given(selections)
+def test_a_region_keeps_the_selection_it_was_given(selection):
+    region = Region(str(selection), "neon")
+    assert region.selection == selection == parse(region.mask)
+
+
+def test_a_selection_that_cannot_be_read_shows_the_character():
+    with pytest.raises(SelectionError) as caught:
+        Edit.from_dict(changed("regions.0.mask", "sky.png + pont:1,2"))
+    assert str(caught.value).split("\n")[1:] == ["  sky.png + pont:1,2", "            ^"]
 
 
 @pytest.mark.parametrize(

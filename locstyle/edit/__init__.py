@@ -1,6 +1,7 @@
 """The request: what an edit says, how it is checked, and how it is written down."""
 
+from locstyle.edit.choice import Fusing as Fusing
+from locstyle.edit.choice import Segmenting as Segmenting
 from locstyle.edit.edit import VERSION as VERSION
 from locstyle.edit.edit import Edit as Edit
-from locstyle.edit.edit import Fusing as Fusing
-from locstyle.edit.edit import Region as Region
+from locstyle.edit.region import Region as Region

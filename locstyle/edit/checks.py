@@ -68,6 +68,16 @@ def numbers(value: object, where: str, count: int, accepted: str) -> None:
         number(part, f"{where}[{i}]", -math.inf)
 
 
+def file(value: Any, where: str, accepted: str) -> Any:
+    """A path as text; a picture or style in memory as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    is_plain = value is None or isinstance(value, (bool, int, float, bytes, Mapping, list, tuple))
+    if is_plain or (isinstance(value, str) and not value):
+        raise refusal(where, value, accepted)
+    return value
+
+
 def plain(value: object, where: str) -> Plain:
     """`value` as YAML and JSON can hold it: tuples become lists, paths texts."""
     if isinstance(value, Mapping):

@@ -1,0 +1,57 @@
+"""Between dataclasses and plain data: made of checked mappings, written without what is unset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import TypeVar
+
+from locstyle.edit import checks
+from locstyle.edit.recipe import Plain
+from locstyle.errors import RecipeError, did_you_mean
+
+_REQUIRED = ("image", "regions", "mask")
+_Made = TypeVar("_Made")
+
+
+def set_field(made: object, name: str, value: object) -> None:
+    """Writes a checked value into a frozen dataclass; only for use in its __post_init__."""
+    object.__setattr__(made, name, value)
+
+
+def make(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
+    """A dataclass from a mapping of its fields, which stands at `where` in the recipe."""
+    given = checks.mapping(data, where or "recipe")
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+    lead = f"{where}." if where else ""
+    for key in given:
+        if key not in known:
+            raise RecipeError(f"{lead}{key}: no such key; {did_you_mean(key, known)}")
+    for key in _REQUIRED:
+        if key in known and key not in given:
+            raise RecipeError(f"{lead}{key}: is missing")
+    try:
+        return kind(**given)
+    except RecipeError as error:
+        raise type(error)(f"{lead}{error}") from error
+
+
+def plain_fields(made: object, where: str = "") -> dict[str, Plain]:
+    """What is set in a dataclass, as plain data; None, {} and a default "" are left out."""
+    data: dict[str, Plain] = {}
+    for f in fields(made):  # type: ignore[arg-type]  # one of our dataclasses
+        value = getattr(made, f.name)
+        if f.name == "regions":
+            data[f.name] = [plain_fields(r, f"regions[{i}].") for i, r in enumerate(value)]
+        elif f.name in ("fusion", "segmenter") and is_dataclass(value):
+            inner = plain_fields(value, f"{f.name}.")
+            data[f.name] = inner["name"] if len(inner) == 1 else inner
+        elif not _is_unset(value, f.default):
+            data[f.name] = checks.plain(value, where + f.name)
+    return data
+
+
+def _is_unset(value: object, default: object) -> bool:
+    if isinstance(value, str):
+        return value == default == ""
+    return value is None or (isinstance(value, Mapping) and not value)
