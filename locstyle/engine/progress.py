@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Phase = Literal["invert", "denoise", "train"]
+Phase = Literal["invert", "denoise", "train", "segment", "write"]
 
 
 @dataclass(frozen=True)

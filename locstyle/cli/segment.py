@@ -1,0 +1,167 @@
+"""`locstyle segment`: what there is in a photo, numbered."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
+
+import click
+
+from locstyle.cli.shared import PATH, fusion_options, json_option, read_options
+from locstyle.errors import SegmenterError, SelectionError
+from locstyle.selection import Object, Points, parse
+
+if TYPE_CHECKING:
+    from locstyle.engine.progress import OnStep
+    from locstyle.host import Host
+    from locstyle.photo import Photo
+    from locstyle.protocols import Prompt, Segmenter
+    from locstyle.segments import Segment
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing asked of the segmenter, and how a selection would say it."""
+
+    words: str
+    prompt: Prompt
+
+
+@click.command()
+@click.argument("photo", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="The folder to write.")
+@click.option("--segmenter", default="classic", show_default=True, help="See `locstyle plugins`.")
+@click.option("--preset", help="A preset of the segmenter.")
+@fusion_options("-O")
+@click.option(
+    "--points",
+    multiple=True,
+    metavar="X,Y[;!X,Y]…",
+    help="One object: pixels in it, after '!' not in it; repeatable.",
+)
+@click.option(
+    "--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1", help="One object; repeatable."
+)
+@click.option("--text", "texts", multiple=True, help="What it is, in words; repeatable.")
+@click.option(
+    "--scribble", "scribbles", multiple=True, type=PATH, help="White on it, black beside it."
+)
+@click.option("--limit", type=click.IntRange(1), help="Keep the first N of each answer.")
+@click.option("--masks/--no-masks", default=True, show_default=True, help="Write 001.png, …")
+@json_option
+@click.pass_obj
+def segment(host: Host, /, photo: Path, output: Path, **given: Any) -> None:
+    """Find the objects in PHOTO and number them.
+
+    Writes numbered masks, a contact sheet and a JSON into a folder. Every --points, --box, --text
+    and --scribble asks for one object; without them everything is asked for.
+    """
+    from locstyle.cli.progress import progress
+    from locstyle.photo import Photo
+    from locstyle.segment_folder import LIST, check_folder, write_folder
+
+    check_folder(output)
+    name, preset, options = given["segmenter"], given["preset"], read_options(given["options"])
+    segmenter = host.segmenter(name, options, preset=preset)
+    opened = Photo.open(photo)
+    questions = _questions(given, opened)
+    click.echo(f"asking {name!r} what is in {photo} …", err=True)
+    with progress() as on_step:
+        found = _found(segmenter, opened, questions, given["limit"], on_step)
+        made_by = {"name": name, "preset": preset, "options": options}
+        made_by["asked"] = [question.words for question in questions]
+        write_folder(output, opened, found, made_by, masks=given["masks"], on_step=on_step)
+    if given["as_json"]:
+        click.echo((output / LIST).read_text("utf-8"))
+        return
+    for line in segment_lines(found):
+        click.echo(line)
+    for line in _hints(photo, output, found):
+        click.echo(line, err=True)
+
+
+def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
+    """A table: number, share of the picture, box, score, label."""
+    from locstyle.segment_sheet import spoken_share
+
+    rows = [("number", "share", "box x0,y0,x1,y1", "score", "label")]
+    for number, segment in enumerate(segments, start=1):
+        score = "" if segment.score is None else f"{segment.score:.2f}"
+        box = ",".join(map(str, segment.box))
+        rows.append((str(number), spoken_share(segment.share), box, score, segment.label or ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, share, box, score, label in rows:
+        yield (
+            f"{number:>{widths[0]}}  {share:>{widths[1]}}  {box:<{widths[2]}}  "
+            f"{score:<{widths[3]}}  {label}"
+        ).rstrip()
+
+
+def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
+    """One for each prompt given; one for everything if there is none."""
+    from locstyle.mask_files import scribble
+    from locstyle.protocols import Prompt
+
+    questions = []
+    for text in given["points"]:
+        points = _read("point", text, "--points", Points)
+        questions.append(
+            Question(str(points), Prompt(points=points.inside, outside=points.outside))
+        )
+    for text in given["boxes"]:
+        box = _read("object", text, "--box", Object)
+        questions.append(Question(str(box), Prompt(boxes=box.boxes)))
+    questions += [Question(f"text:{text}", Prompt(text=text)) for text in given["texts"]]
+    for path in given["scribbles"]:
+        marks = scribble(path, photo.size, where=f"--scribble {str(path)!r}")
+        questions.append(Question(f"scribble:{path}", Prompt(scribble=marks)))
+    return questions or [Question("everything", Prompt())]
+
+
+def _read(source: str, text: str, flag: str, kind: type) -> Any:  # Any: an instance of `kind`
+    """What a flag says, by the grammar of selections."""
+    try:
+        found = parse(f"{source}:{text}")
+    except SelectionError as error:
+        raise SelectionError(f"{flag} {text!r}: {error}") from error
+    if not isinstance(found, kind):
+        raise SelectionError(f"{flag} {text!r}: give numbers only; refine in the recipe")
+    return found
+
+
+def _found(
+    segmenter: Segmenter,
+    photo: Photo,
+    questions: Sequence[Question],
+    limit: int | None,
+    on_step: OnStep,
+) -> list[Segment]:
+    """The answers to all questions, one after the other; what answers a prompt is labelled so."""
+    from locstyle.engine.progress import Step
+    from locstyle.prompting import embedded
+
+    found: list[Segment] = []
+    embedding = embedded(segmenter, photo.image.convert("RGB"))
+    for index, question in enumerate(questions, start=1):
+        answer = [s for s in embedding.segment(question.prompt) if s.area][:limit]
+        if not answer:
+            raise SegmenterError(
+                f"{question.words}: nothing found; try other options or segmenters"
+            )
+        named = not question.prompt.everything
+        found += [replace(s, label=s.label or question.words) if named else s for s in answer]
+        on_step(Step("segment", index, len(questions)))
+    return found
+
+
+def _hints(photo: Path, output: Path, segments: Sequence[Segment]) -> Iterator[str]:
+    """Where the files are, and how an edit takes one of them."""
+    from locstyle.segment_folder import LIST, SHEET
+
+    number = min(3, len(segments))
+    words = ["locstyle", "stylize", str(photo), "-r", f"auto:{number}=neon"]
+    words += ["--segments", str(output / LIST), "-o", "out.png"]
+    yield f"look at {output / SHEET}; to style number {number}: {shlex.join(words)}"

@@ -1,0 +1,92 @@
+"""What `locstyle segment` leaves in a folder, and what it leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from locstyle.errors import OutputError
+from locstyle.photo import Photo
+from locstyle.segment_file import read_segments
+from locstyle.segment_folder import check_folder, mask_name, write_folder
+from locstyle.segments import Segment
+
+SIZE = (20, 30)
+MADE_BY = {"name": "bands"}
+
+
+def bands(count: int) -> list[Segment]:
+    insides = np.zeros((count, *SIZE), bool)
+    for index, inside in enumerate(insides):
+        inside[2 * index : 2 * index + 2] = True
+    return [Segment.of(inside) for inside in insides]
+
+
+@pytest.fixture
+def photo():
+    return Photo.from_image(Image.new("RGB", SIZE[::-1], "teal"))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_masks_and_list_say_the_same(tmp_path, photo):
+    folder = tmp_path / "new" / "folder"
+    write_folder(folder, photo, bands(3), MADE_BY)
+    assert names(folder) == ["001.png", "002.png", "003.png", "segments.json", "sheet.png"]
+    listed = read_segments(folder / "segments.json", SIZE)
+    for number, (segment, wanted) in enumerate(zip(listed, bands(3), strict=True), start=1):
+        pixels = Photo.open(folder / mask_name(number, 3)).pixels[..., 0]
+        assert (pixels == 255 * wanted.inside).all() and segment.counts == wanted.counts
+
+
+def test_names_sort_by_number_however_many():
+    assert mask_name(7, 12) == "007.png" and mask_name(7, 1200) == "0007.png"
+
+
+def test_an_earlier_run_is_replaced_and_nothing_of_it_is_left(tmp_path, photo):
+    (tmp_path / "notes.txt").write_text("mine")
+    write_folder(tmp_path, photo, bands(5), MADE_BY)
+    write_folder(tmp_path, photo, bands(2), MADE_BY)
+    assert names(tmp_path) == ["001.png", "002.png", "notes.txt", "segments.json", "sheet.png"]
+    write_folder(tmp_path, photo, bands(2), MADE_BY, masks=False)
+    assert names(tmp_path) == ["notes.txt", "segments.json", "sheet.png"]
+
+
+@pytest.mark.parametrize("name", ["001.png", "1234.png", "sheet.png", "segments.json"])
+def test_foreign_files_are_not_overwritten(tmp_path, photo, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(OutputError, match=f"{name}: is not as .* choose another folder"):
+        write_folder(tmp_path, photo, bands(1), MADE_BY)
+    assert (tmp_path / name).read_text() == "{}" and names(tmp_path) == [name]
+
+
+def test_a_mask_painted_on_since_is_not_overwritten(tmp_path, photo):
+    write_folder(tmp_path, photo, bands(2), MADE_BY)
+    assert len(check_folder(tmp_path)) == 4
+    Image.new("L", SIZE[::-1], 255).save(tmp_path / "002.png")
+    with pytest.raises(OutputError, match=r"002\.png"):
+        check_folder(tmp_path)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError("disk full")])
+def test_nothing_is_left_of_a_run_that_breaks_off(tmp_path, photo, failure):
+    def stop(step):
+        raise failure
+
+    def fail(folder):
+        with pytest.raises((KeyboardInterrupt, OutputError)):
+            write_folder(folder, photo, bands(1), MADE_BY, on_step=stop)
+
+    write_folder(tmp_path / "old", photo, bands(3), MADE_BY)
+    fail(tmp_path / "old")
+    fail(tmp_path / "new")
+    assert names(tmp_path) == ["old"] and len(check_folder(tmp_path / "old")) == 5
+
+
+def test_a_file_is_no_folder(tmp_path, photo):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="is a file; name a folder"):
+        check_folder(tmp_path / "out")
