@@ -60,6 +60,7 @@ from .files import write_atomic as write_atomic
 from .hookspecs import Register as Register
 from .hookspecs import hookimpl as hookimpl
 from .host import Host as Host
+from .host import cache_folder as cache_folder
 from .host import default_host as default_host
 from .masks import Mask as Mask
 from .masks import Partition as Partition
@@ -79,6 +80,7 @@ from .result import Report as Report
 from .result import Result as Result
 from .segments import Segment as Segment
 from .segments import order_segments as order_segments
+from .select import select as select
 from .style import Delta as Delta
 from .style import Style as Style
 from .style import find_style as find_style

@@ -16,7 +16,7 @@ import pytest
 
 from locstyle.errors import PluginError, RecipeError
 from locstyle.hookspecs import hookimpl
-from locstyle.host import Host, default_host
+from locstyle.host import Host, cache_folder, default_host
 
 HOOKS = (
     "register_segmenters",
@@ -429,3 +429,16 @@ assert not heavy, heavy
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_cache_folder_is_the_platforms_unless_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("LOCSTYLE_CACHE", raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert cache_folder().name == "locstyle"
+    assert cache_folder().is_relative_to(tmp_path)
+    monkeypatch.setenv("LOCSTYLE_CACHE", str(tmp_path / "large"))
+    assert cache_folder() == tmp_path / "large"
+    assert not list(tmp_path.iterdir())
