@@ -11,6 +11,7 @@ from locstyle.cli.doctor import doctor
 from locstyle.cli.plugins import plugins
 from locstyle.cli.replay import replay
 from locstyle.cli.run import run
+from locstyle.cli.segment import segment
 from locstyle.cli.styles import styles
 from locstyle.cli.stylize import stylize
 from locstyle.cli.train import train
@@ -87,5 +88,5 @@ def _one_line(message: object) -> str:
     return "; ".join(line.strip() for line in str(message).splitlines())
 
 
-for _command in (stylize, run, replay, train, styles, plugins, doctor):
+for _command in (stylize, run, replay, segment, train, styles, plugins, doctor):
     main.add_command(_command)

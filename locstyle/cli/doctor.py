@@ -42,6 +42,7 @@ def doctor(host: Host, as_json: bool) -> None:
         "devices": _devices(),
         "backbones": {name: _weights(host, name) for name in host.names("backbones")},
         "styles": _styles(),
+        "segmenters": {name: _segmenter(host, name) for name in host.names("segmenters")},
         "extras": {name: _extra(name) for name in EXTRAS},
         "failed_plugins": {p.name: p.failure for p in host.plugins if p.failure},
     }
@@ -93,10 +94,33 @@ def _weights(host: Host, name: str) -> str:
     return f"found, family {backbone.family}, {backbone.native} pixels, {backbone.digest[:12]}"
 
 
+def _segmenter(host: Host, name: str) -> str:
+    """Asks for a disc in a small picture, the only honest test: it needs packages and weights."""
+    from PIL import Image, ImageDraw
+
+    from locstyle.protocols import Prompt
+
+    picture = Image.new("RGB", (96, 96), "navy")
+    ImageDraw.Draw(picture).ellipse((24, 24, 72, 72), "gold")
+    try:
+        segmenter = host.segmenter(name)
+        prompts = sorted(segmenter.prompts)
+        centre = Prompt(points=((48.0, 48.0),))
+        segmenter.segment(picture, centre if "points" in prompts else Prompt())
+    except Exception as error:  # a foreign plugin must not take the doctor down
+        return f"cannot run here: {_words(error)}"
+    return f"runs, answers {', '.join(prompts)}"
+
+
 def _styles() -> str:
     from locstyle.style import list_styles
 
     return ", ".join(path.stem for path in list_styles()) or "none"
+
+
+def _words(error: Exception) -> str:
+    name = "" if isinstance(error, LocstyleError) else f"{type(error).__name__}: "
+    return name + "; ".join(line.strip() for line in str(error).splitlines())
 
 
 def _extra(extra: str) -> str:

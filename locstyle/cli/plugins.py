@@ -48,7 +48,13 @@ def _facts(host: Host, plugin: Plugin) -> dict[str, object]:
 
 def _details(host: Host, kind: str, name: str) -> dict[str, Collection[str]]:
     factory = host.find(kind, name).factory
-    return {"options": options_table(factory), "presets": sorted(getattr(factory, "PRESETS", {}))}
+    details: dict[str, Collection[str]] = {
+        "options": options_table(factory),
+        "presets": sorted(getattr(factory, "PRESETS", {})),
+    }
+    if kind == "segmenters":
+        details["prompts"] = sorted(getattr(factory, "prompts", ()))
+    return details
 
 
 def _lines(host: Host, plugin: Plugin) -> Iterator[str]:

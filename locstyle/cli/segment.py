@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
 from locstyle.cli.shared import PATH, fusion_options, json_option, read_options
+from locstyle.edit import Segmenting
 from locstyle.errors import SegmenterError, SelectionError
 from locstyle.selection import Object, Points, parse
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from locstyle.engine.progress import OnStep
     from locstyle.host import Host
     from locstyle.photo import Photo
-    from locstyle.protocols import Prompt, Segmenter
+    from locstyle.protocols import Prompt
     from locstyle.segments import Segment
 
 
@@ -64,23 +65,19 @@ def segment(host: Host, /, photo: Path, output: Path, **given: Any) -> None:
     from locstyle.segment_folder import LIST, check_folder, write_folder
 
     check_folder(output)
-    name, preset, options = given["segmenter"], given["preset"], read_options(given["options"])
-    segmenter = host.segmenter(name, options, preset=preset)
     opened = Photo.open(photo)
+    asked = Segmenting(given["segmenter"], given["preset"], read_options(given["options"]))
     questions = _questions(given, opened)
-    click.echo(f"asking {name!r} what is in {photo} …", err=True)
     with progress() as on_step:
-        found = _found(segmenter, opened, questions, given["limit"], on_step)
-        made_by = {"name": name, "preset": preset, "options": options}
-        made_by["asked"] = [question.words for question in questions]
+        found = _found(host, asked, opened, questions, limit=given["limit"], on_step=on_step)
+        made_by = {**asdict(asked), "asked": [question.words for question in questions]}
         write_folder(output, opened, found, made_by, masks=given["masks"], on_step=on_step)
     if given["as_json"]:
-        click.echo((output / LIST).read_text("utf-8"))
+        click.echo((output / LIST).read_text("utf-8"), nl=False)
         return
     for line in segment_lines(found):
         click.echo(line)
-    for line in _hints(photo, output, found):
-        click.echo(line, err=True)
+    click.echo(_hint(photo, output, min(3, len(found))), err=True)
 
 
 def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
@@ -93,16 +90,14 @@ def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
         box = ",".join(map(str, segment.box))
         rows.append((str(number), spoken_share(segment.share), box, score, segment.label or ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, share, box, score, label in rows:
-        yield (
-            f"{number:>{widths[0]}}  {share:>{widths[1]}}  {box:<{widths[2]}}  "
-            f"{score:<{widths[3]}}  {label}"
-        ).rstrip()
+    for row in rows:
+        sides = zip(row, widths, ">><<<", strict=True)
+        yield "  ".join(f"{word:{side}{width}}" for word, width, side in sides).rstrip()
 
 
 def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
     """One for each prompt given; one for everything if there is none."""
-    from locstyle.mask_files import scribble
+    from locstyle.mask_files import open_scribble
     from locstyle.protocols import Prompt
 
     questions = []
@@ -116,7 +111,7 @@ def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
         questions.append(Question(str(box), Prompt(boxes=box.boxes)))
     questions += [Question(f"text:{text}", Prompt(text=text)) for text in given["texts"]]
     for path in given["scribbles"]:
-        marks = scribble(path, photo.size, where=f"--scribble {str(path)!r}")
+        marks = open_scribble(path, photo.size, where="--scribble")
         questions.append(Question(f"scribble:{path}", Prompt(scribble=marks)))
     return questions or [Question("everything", Prompt())]
 
@@ -133,16 +128,22 @@ def _read(source: str, text: str, flag: str, kind: type) -> Any:  # Any: an inst
 
 
 def _found(
-    segmenter: Segmenter,
+    host: Host,
+    asked: Segmenting,
     photo: Photo,
     questions: Sequence[Question],
+    *,
     limit: int | None,
     on_step: OnStep,
 ) -> list[Segment]:
     """The answers to all questions, one after the other; what answers a prompt is labelled so."""
     from locstyle.engine.progress import Step
-    from locstyle.prompting import embedded
+    from locstyle.prompting import check_prompt, embedded
 
+    segmenter = host.segmenter(asked.name, asked.options, preset=asked.preset)
+    for question in questions:
+        check_prompt(asked.name, question.prompt, photo.size, segmenter.prompts)
+    click.echo(f"looking at {photo.path} with segmenter {asked.name!r} …", err=True)
     found: list[Segment] = []
     embedding = embedded(segmenter, photo.image.convert("RGB"))
     for index, question in enumerate(questions, start=1):
@@ -157,11 +158,10 @@ def _found(
     return found
 
 
-def _hints(photo: Path, output: Path, segments: Sequence[Segment]) -> Iterator[str]:
-    """Where the files are, and how an edit takes one of them."""
+def _hint(photo: Path, output: Path, number: int) -> str:
+    """Where to look, and how an edit takes one of the numbers."""
     from locstyle.segment_folder import LIST, SHEET
 
-    number = min(3, len(segments))
     words = ["locstyle", "stylize", str(photo), "-r", f"auto:{number}=neon"]
     words += ["--segments", str(output / LIST), "-o", "out.png"]
-    yield f"look at {output / SHEET}; to style number {number}: {shlex.join(words)}"
+    return f"look at {output / SHEET}; to style number {number}: {shlex.join(words)}"
