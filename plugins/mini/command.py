@@ -77,6 +77,24 @@ def train(
         train_unet(replace(run, minutes=minutes * (1 - share)))
 
 
+@mini.command("train-fastsam")
+@click.option("--minutes", type=float, required=True, help="Time for learning.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the weights.")
+@click.option("--scenes", default=1800, show_default=True, help="How many scenes to render.")
+def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int) -> None:
+    """Train the small FastSAM on the world, with ultralytics (extra `fastsam`, AGPL-3.0).
+
+    Called again with the same work folder, it starts from the last checkpoint there.
+    """
+    from .train_fastsam import train_fastsam
+
+    work.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    train_fastsam(work, out, minutes=minutes, scenes=scenes, device=device)
+
+
 @mini.command()
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
 @click.option("--photos", type=click.Path(path_type=Path, exists=True), help="A folder of photos.")
