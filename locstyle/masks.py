@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from locstyle import mask_refine
 from locstyle.errors import MaskError, PhotoError
 from locstyle.mask_values import FORMS, Picture, bounds, soften, values_of
 from locstyle.photo import Photo
@@ -107,7 +108,7 @@ class Mask:
             pixels = Photo.open(path).pixels
         except PhotoError as error:
             raise MaskError(f"{where}: {error}") from error
-        _check_size(pixels.shape[:2], size, f"{where}: {Path(path).name!r}")
+        check_size(pixels.shape[:2], size, f"{where}: {Path(path).name!r}")
         return cls.from_image(pixels, where=f"{where}: {Path(path).name!r}")
 
     @property
@@ -156,6 +157,70 @@ class Mask:
         """
         return Mask(soften(self.values, pixels))
 
+    def grow(self, pixels: float) -> Mask:
+        """The mask and all within `pixels` of it (Euclidean); soft edges are moved as they are.
+
+        Raises:
+            MaskError: for this and all below: not 0 to the longer side.
+        """
+        return self._moved("grow", pixels)
+
+    def shrink(self, pixels: float) -> Mask:
+        """What lies further than `pixels` from all outside; the picture's border is no edge."""
+        return self._moved("shrink", pixels)
+
+    def smooth(self, pixels: float) -> Mask:
+        """The edge without ragged detail finer than `pixels`; what is thinner goes."""
+        return self._moved("smooth", pixels)
+
+    def fill(self) -> Mask:
+        """The mask without holes; its outer edge stays as soft as it is."""
+        return self._with(mask_refine.fill(self.values.numpy()))
+
+    def largest(self, count: int = 1) -> Mask:
+        """Its `count` largest connected pieces, with their soft rims."""
+        if count < 1 or count != int(count):
+            raise MaskError(f"largest: got {count!r}; give how many pieces to keep, 1 or more")
+        return self._with(mask_refine.largest(self.values.numpy(), int(count)))
+
+    def snap(self, photo: Photo | NDArray[Any], pixels: float = 8) -> Mask:
+        """The edge drawn to the photo's own edges within `pixels`, by a guided filter.
+
+        Args:
+            photo: the photo, or its pixels [H, W, C] uint8 or uint16.
+
+        Raises:
+            MaskError: the photo has another size.
+        """
+        shown = photo.pixels if isinstance(photo, Photo) else photo
+        check_size(self.size, shown.shape[:2], "snap: the mask")
+        mask_refine.check_pixels("snap", pixels, self.size)
+        return self._with(mask_refine.snap(self.values.numpy(), shown, pixels))
+
+    def __or__(self, other: Mask) -> Mask:
+        return Mask(torch.maximum(self.values, self._like(other)))
+
+    def __and__(self, other: Mask) -> Mask:
+        return Mask(torch.minimum(self.values, self._like(other)))
+
+    def __sub__(self, other: Mask) -> Mask:
+        return Mask(torch.minimum(self.values, 1 - self._like(other)))
+
+    def __invert__(self) -> Mask:
+        return self.invert()
+
+    def _moved(self, name: str, pixels: float) -> Mask:
+        mask_refine.check_pixels(name, pixels, self.size)
+        return self._with(getattr(mask_refine, name)(self.values.numpy(), pixels))
+
+    def _with(self, values: NDArray[np.float32]) -> Mask:
+        return Mask(torch.from_numpy(values))
+
+    def _like(self, other: Mask) -> Tensor:
+        """The values of a mask that must be of this one's size."""
+        check_size(other.size, self.size, "the other mask", of="this one")
+        return other.values
+
 
 @dataclass(frozen=True, eq=False)
 class Partition:
@@ -187,7 +252,7 @@ class Partition:
         rest = values[0]  # ends as what no region owns
         for index in range(len(masks) - 1, -1, -1):
             mask = masks[index]
-            _check_size(mask.size, size, f"regions[{index}].mask")
+            check_size(mask.size, size, f"regions[{index}].mask")
             torch.mul(mask.values, rest, out=values[index + 1])
             rest.mul_(1 - mask.values)
         return cls(values)
@@ -259,7 +324,7 @@ def read_mask(source: str | os.PathLike[str] | Mask | Picture, photo: Photo, *, 
         mask = source
     else:
         mask = Mask.from_image(source, where=where)
-    _check_size(mask.size, photo.size, f"{where}: the mask")
+    check_size(mask.size, photo.size, f"{where}: the mask")
     if not bool(torch.isfinite(mask.values).all()) or not bool(mask.values.any()):
         raise MaskError(
             f"{where}: the mask covers nothing or is not finite; paint what to edit white"
@@ -288,7 +353,9 @@ def _corners(source: str, where: str) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def _check_size(size: tuple[int, ...], wanted: tuple[int, int], what: str) -> None:
+def check_size(
+    size: tuple[int, ...], wanted: tuple[int, ...], what: str, *, of: str = "the photo"
+) -> None:
     if tuple(size) == tuple(wanted):
         return
     hint = (
@@ -297,7 +364,7 @@ def _check_size(size: tuple[int, ...], wanted: tuple[int, int], what: str) -> No
         else "scale one to the other"
     )
     raise MaskError(
-        f"{what} is {_spoken(size)} but the photo is {_spoken(wanted)} (width × height); {hint}"
+        f"{what} is {_spoken(size)} but {of} is {_spoken(wanted)} (width × height); {hint}"
     )
 
 

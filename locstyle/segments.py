@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from locstyle.errors import MaskError
 from locstyle.masks import Mask
 
 _BAND = 256  # rows enlarged at once, to bound memory
@@ -96,8 +97,15 @@ class Segment:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Its pixels [H, W]."""
-        inside: NDArray[np.bool_] = _mask_tools().decode(self.coco).view(np.bool_)
+        """Its pixels [H, W].
+
+        Raises:
+            MaskError: run lengths, from a file, that do not add up.
+        """
+        try:
+            inside: NDArray[np.bool_] = _mask_tools().decode(self.coco).view(np.bool_)
+        except ValueError as error:
+            raise MaskError(f"a segment with broken run lengths: {error}") from error
         return inside
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,9 +13,11 @@ from locstyle import Segment, order_segments
 from locstyle.segments import overlaps, points_inside
 
 sizes = st.tuples(st.integers(1, 13), st.integers(1, 17))
+unhurried = settings(deadline=None)  # a busy machine is no failure
 insides = sizes.flatmap(lambda size: arrays(bool, size))
 
 
+@unhurried
 @given(insides)
 def test_a_segment_gives_back_its_pixels(inside: np.ndarray) -> None:
     segment = Segment.of(inside)
@@ -23,6 +25,7 @@ def test_a_segment_gives_back_its_pixels(inside: np.ndarray) -> None:
     assert segment.area == inside.sum()
 
 
+@unhurried
 @given(insides)
 def test_its_code_is_the_one_coco_writes(inside: np.ndarray) -> None:
     from pycocotools import mask
@@ -31,6 +34,7 @@ def test_its_code_is_the_one_coco_writes(inside: np.ndarray) -> None:
     assert Segment.of(inside).counts == theirs["counts"]
 
 
+@unhurried
 @given(insides)
 def test_its_box_is_the_smallest_around_it(inside: np.ndarray) -> None:
     rows, columns = np.nonzero(inside.any(1))[0], np.nonzero(inside.any(0))[0]
@@ -38,6 +42,7 @@ def test_its_box_is_the_smallest_around_it(inside: np.ndarray) -> None:
     assert Segment.of(inside).box == expected
 
 
+@unhurried
 @given(insides, st.data())
 def test_points_are_x_then_y(inside: np.ndarray, data: st.DataObject) -> None:
     y = data.draw(st.integers(0, inside.shape[0] - 1))
@@ -45,6 +50,7 @@ def test_points_are_x_then_y(inside: np.ndarray, data: st.DataObject) -> None:
     assert Segment.of(inside).contains(x, y) == inside[y, x]
 
 
+@unhurried
 @given(sizes.flatmap(lambda size: st.tuples(arrays(bool, size), arrays(bool, size))))
 def test_overlap_is_intersection_over_union(pair: tuple[np.ndarray, np.ndarray]) -> None:
     one, other = pair
@@ -54,6 +60,7 @@ def test_overlap_is_intersection_over_union(pair: tuple[np.ndarray, np.ndarray])
     np.testing.assert_array_equal(Segment.of(one).joined([Segment.of(other)]).inside, one | other)
 
 
+@unhurried
 @given(
     sizes.flatmap(lambda low: arrays(np.float32, low, elements=st.floats(0, 1, width=32))),
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
