@@ -80,7 +80,7 @@ from .result import Report as Report
 from .result import Result as Result
 from .segments import Segment as Segment
 from .segments import order_segments as order_segments
-from .select import select as select
+from .select import select_mask as select_mask
 from .style import Delta as Delta
 from .style import Style as Style
 from .style import find_style as find_style

@@ -63,15 +63,25 @@ class Editor:
             backbone = load_backbone(name, device=device, dtype=dtype)
         return cls(backbone, host)
 
+    def resolve(self, edit: Edit) -> Job:
+        """Every name found, every file read, every mask made; `run` takes the job in its place.
+
+        Raises:
+            LocstyleError: whatever is wrong with the request; its message names the place.
+        """
+        with torch.no_grad():
+            return resolve(edit, self.backbone, self.host)
+
     def run(
         self,
-        edit: Edit,
+        edit: Edit | Job,
         on_step: OnStep | None = None,
         *,
         check_inversion: bool = False,
         max_rows: int | None = None,
     ) -> Result:
-        """Run an edit; a user's mistake surfaces before any denoising.
+        """Run an edit, or the job it was resolved to; a user's mistake surfaces before any
+        denoising.
 
         `check_inversion` also denoises the inverted photo back unstyled and reports both PSNRs, for
         one more row per step. `max_rows` bounds the rows of one forward pass, to save memory.
@@ -80,8 +90,8 @@ class Editor:
             LocstyleError: see its kinds; raising from `on_step` cancels and leaves nothing behind.
         """
         clock, tell = _Clock(), on_step or ignore
+        job = edit if isinstance(edit, Job) else self.resolve(edit)
         with torch.inference_mode():
-            job = resolve(edit, self.backbone, self.host)
             with clock.phase("invert"):
                 scene = self._scene(job, tell)
             with clock.phase("denoise"):
@@ -99,7 +109,7 @@ class Editor:
                 kept |= self._check(job, scene)
         report = self._report(job, scene, done, clock, kept)
         digests = {"backbone": self.backbone.digest, **job.digests()}
-        made = replace(edit, digests=digests)
+        made = replace(job.edit, digests=digests)
         latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it
         return Result(
             photo, job.photo, job.masks, scene.partition, job.styles, latent, made, report
@@ -165,7 +175,7 @@ class Editor:
             rows=done.rows,
             inversion_rows=len(scene.content.latents) - 1,
             seconds=clock.seconds,
-            coverage=tuple(mask.area for mask in job.masks),
+            coverage=job.coverage,
             overlap=_overlap(job),
             working_size=job.canvas.padded,
             device=str(self.backbone.device),
@@ -195,10 +205,12 @@ def _noise(like: Tensor, seed: int) -> Tensor:
 
 def _overlap(job: Job) -> float:
     """The share of the photo that more than one region claims."""
-    claims = torch.zeros(job.photo.size, dtype=torch.uint8)
+    most = torch.zeros(job.photo.size)
+    second = torch.zeros(job.photo.size)
     for mask in job.masks:
-        claims += mask.values > 0
-    return float((claims > 1).float().mean())
+        second = torch.maximum(second, torch.minimum(most, mask.values))
+        most = torch.maximum(most, mask.values)
+    return float(second.mean(dtype=torch.float64))
 
 
 def _kept(before: Photo, after: Photo, weight: Tensor) -> dict[str, Any]:

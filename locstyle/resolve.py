@@ -4,18 +4,20 @@ denoised."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import Edit, Region
 from locstyle.engine.backbone import Backbone
-from locstyle.errors import MaskError, RecipeError, SegmenterError, StyleError
-from locstyle.masks import Mask, Partition, read_mask
+from locstyle.errors import RecipeError, StyleError
+from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
-from locstyle.protocols import Fusion, Prompt
+from locstyle.protocols import Fusion
+from locstyle.select import Selector
 from locstyle.style import Style, find_style, read_style
 
 if TYPE_CHECKING:
@@ -55,7 +57,22 @@ class Job:
             found[f"regions[{index}].mask"] = mask.sha256
             if style is not None:
                 found[f"regions[{index}].style"] = style.digest
+        if self.edit.segments is not None:
+            found["segments"] = sha256(Path(self.edit.segments).read_bytes()).hexdigest()
         return found
+
+    @property
+    def coverage(self) -> tuple[float, ...]:
+        """Each region's share of the picture, in [0, 1]; soft pixels count partly."""
+        return tuple(mask.area for mask in self.masks)
+
+    def overlaps(self) -> dict[tuple[int, int], float]:
+        """The share of the picture that pairs of regions both claim, where they do."""
+        pairs = {
+            (i, j): (self.masks[i] & self.masks[j]).area
+            for i, j in combinations(range(len(self.masks)), 2)
+        }
+        return {pair: share for pair, share in pairs.items() if share}
 
 
 def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
@@ -71,9 +88,8 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     canvas = Canvas.fit(
         photo.size, size=edit.size, native=backbone.native, multiple=backbone.multiple
     )
-    masks = tuple(
-        _mask(region, photo, host, f"regions[{i}].mask") for i, region in enumerate(edit.regions)
-    )
+    selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
+    masks = selector.masks(edit.regions)
     styles = tuple(
         _style(region, fusion, backbone, f"regions[{i}].style")
         for i, region in enumerate(edit.regions)
@@ -105,26 +121,6 @@ def _photo(image: Any) -> Photo:
     if isinstance(image, Photo):
         return image
     return Photo.open(image) if isinstance(image, str | Path) else Photo.from_image(image)
-
-
-def _mask(region: Region, photo: Photo, host: Host, where: str) -> Mask:
-    source = region.mask
-    if not isinstance(source, Mapping):
-        return read_mask(source, photo, where=where)
-    asked: Mapping[str, Any] = source  # checked key by key by Region
-    segmenter = host.segmenter(asked["segmenter"], asked.get("options"))
-    prompt = Prompt(
-        points=tuple((float(x), float(y)) for x, y in asked.get("points", ())),
-        boxes=(tuple(asked["box"]),) if "box" in asked else (),
-        text=asked.get("text"),
-    )
-    try:
-        found = segmenter.segment(photo.image.convert("RGB"), prompt)
-    except SegmenterError as error:
-        raise SegmenterError(f"{where}: {error}") from error
-    if not found:
-        raise MaskError(f"{where}: segmenter {asked['segmenter']!r} found nothing")
-    return read_mask(found[0].mask, photo, where=where)
 
 
 def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> Style | None:

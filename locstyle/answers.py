@@ -1,0 +1,62 @@
+"""What segmenters answer about one photo: each looks once, and finds everything once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from locstyle.edit import Segmenting
+from locstyle.errors import SegmenterError
+from locstyle.masks import check_size
+from locstyle.photo import Photo
+from locstyle.prompting import check_prompt, embedded
+from locstyle.protocols import Embedding, Prompt, Segmenter
+from locstyle.segments import Segment
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+
+class Answers:
+    """Segmenters and what they made of one photo, kept as long as this object is."""
+
+    def __init__(self, photo: Photo, host: Host) -> None:
+        self.photo = photo
+        self.host = host
+        self._made: dict[str, tuple[Segmenter, Embedding]] = {}
+        self._everything: dict[str, list[Segment]] = {}
+
+    def found(self, segmenter: Segmenting, prompt: Prompt, where: str) -> list[Segment]:
+        """What a segmenter answers, best first: at least one segment, none of them empty.
+
+        Raises:
+            LocstyleError: nobody offers the segmenter, or it hit nothing; begins with `where`.
+        """
+        key = json.dumps([segmenter.name, segmenter.preset, segmenter.options], sort_keys=True)
+        if prompt.everything and key in self._everything:
+            return self._everything[key]
+        name, size = segmenter.name, self.photo.size
+        try:
+            made, embedding = self._looked(key, segmenter, prompt)
+            check_prompt(name, prompt, size, made.prompts)
+            found = [segment for segment in embedding.segment(prompt) if segment.area]
+        except SegmenterError as error:
+            raise SegmenterError(f"{where}: {error}") from error
+        if not found:
+            raise SegmenterError(f"{where}: segmenter {name!r} found nothing")
+        check_size(found[0].size, size, f"{where}: what segmenter {name!r} found")
+        if prompt.everything:
+            self._everything[key] = found
+        return found
+
+    def _looked(
+        self, key: str, segmenter: Segmenting, prompt: Prompt
+    ) -> tuple[Segmenter, Embedding]:
+        """A segmenter and its embedding of the photo, which costs nothing for a bad prompt."""
+        if key not in self._made:
+            made: Segmenter = self.host.segmenter(
+                segmenter.name, segmenter.options, preset=segmenter.preset
+            )
+            check_prompt(segmenter.name, prompt, self.photo.size, made.prompts)
+            self._made[key] = made, embedded(made, self.photo.image.convert("RGB"))
+        return self._made[key]

@@ -1,0 +1,258 @@
+"""From selections to masks: files, the photo's own pixels, and segmenters are asked what is
+meant."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, reduce
+from operator import and_, or_, sub
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locstyle.answers import Answers
+from locstyle.edit import Region, Segmenting
+from locstyle.errors import MaskError, SegmenterError
+from locstyle.existing import existing
+from locstyle.mask_files import open_alpha, open_map, open_mask, open_scribble
+from locstyle.mask_ranges import colour_range, luminance_range
+from locstyle.masks import Mask, read_mask
+from locstyle.photo import Photo
+from locstyle.protocols import Prompt
+from locstyle.segment_file import SegmentFile, read_segment_file
+from locstyle.segments import Segment
+from locstyle.selection import Selection, Source, parse_refinements, sources, tree
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+SMALLEST = 0.001
+"""A region that covers a smaller share of the picture is probably not what was meant."""
+
+_OPERATORS = {"+": or_, "-": sub, "&": and_}
+_SHOWN = 5  # segments an error names
+
+
+class Selector:
+    """Finds what selections mean on one photo; `segments` is a list that numbers are taken from."""
+
+    def __init__(
+        self,
+        photo: Photo,
+        host: Host,
+        *,
+        segmenter: Segmenting | None = None,
+        segments: str | Path | None = None,
+    ) -> None:
+        self.photo = photo
+        self.segmenter = segmenter or Segmenting()
+        self.segments = segments
+        self._answers = Answers(photo, host)
+
+    def masks(self, regions: Sequence[Region]) -> tuple[Mask, ...]:
+        """One mask per region; `rest` is what regions without it in their selection leave over.
+
+        Raises:
+            LocstyleError: beginning with the region's place; also where a region covers nothing.
+        """
+        takes_rest = [_has_rest(region) for region in regions]
+        found: dict[int, Mask] = {}
+        for index in sorted(range(len(regions)), key=lambda i: takes_rest[i]):
+            claims = [mask for i, mask in found.items() if not takes_rest[i]]
+            found[index] = self.mask(regions[index], f"regions[{index}].mask", claims)
+        return tuple(found[index] for index in range(len(regions)))
+
+    def mask(self, region: Region, where: str, claims: Iterable[Mask] = ()) -> Mask:
+        """A region's mask; `claims` is what `rest` leaves to others.
+
+        Raises:
+            LocstyleError: beginning with `where`; also where it covers nothing.
+        """
+        if isinstance(region.mask, Mapping):
+            mask = self._asked(region.mask, where)
+        elif region.selection is None:
+            mask = read_mask(region.mask, self.photo, where=where)
+        else:
+            rest = _rest(claims, self._all)
+            mask = self.find(region.selection, where, rest)
+            if not mask.area:
+                raise self._nothing(region.selection, where, rest)
+        _warn_if_small(mask, where)
+        return mask
+
+    def find(self, selection: Selection, where: str, rest: Mask) -> Mask:
+        """The mask of a selection, which may cover nothing; `rest` is what the word stands for."""
+        match selection:
+            case tree.Combined():
+                left = self.find(selection.left, where, rest)
+                right = self.find(selection.right, where, rest)
+                mask: Mask = _OPERATORS[selection.operator](left, right)
+                return mask
+            case tree.Inverted():
+                return ~self.find(selection.of, where, rest)
+            case tree.Refined():
+                found = self.find(selection.of, where, rest)
+                return self._refined(found, selection.name, selection.amount, where)
+            case tree.Rest():
+                return rest
+        return self._source(selection, where)
+
+    def _source(self, source: Source, where: str) -> Mask:
+        size = self.photo.size
+        match source:
+            case tree.All():
+                return self._all
+            case tree.Box():
+                return Mask.box(source.corners, size, where=where)
+            case tree.Color():
+                return colour_range(self.photo, source.like, source.tolerance, where=where)
+            case tree.Light():
+                return luminance_range(self.photo, source.low, source.high, where=where)
+            case tree.Alpha():
+                return open_alpha(existing(source.path, where), size, where=where)
+            case tree.Map():
+                return open_map(existing(source.path, where), size, source.key, where=where)
+            case tree.File():
+                path, name = existing(source.path, where), self._name
+                return open_mask(path, size, pick=source.pick, photo=name, where=where)
+            case tree.Auto():
+                return _joined([self._number(number, where) for number in source.numbers])
+        return self._best(self.segmenter, self._prompts(source, where), where)
+
+    def _prompts(self, source: Source, where: str) -> list[Prompt]:
+        """What to ask a segmenter: for each box by itself."""
+        match source:
+            case tree.Points():
+                return [Prompt(points=source.inside, outside=source.outside)]
+            case tree.Object():
+                return [Prompt(boxes=(box,)) for box in source.boxes]
+            case tree.Words():
+                return [Prompt(text=source.text)]
+            case tree.Scribble():
+                path = existing(source.path, where)
+                return [Prompt(scribble=open_scribble(path, self.photo.size, where=where))]
+        raise TypeError(f"{source!r} asks no segmenter")
+
+    def _number(self, number: int, where: str) -> Segment:
+        """A segment by its number, of the list if there is one, else as the segmenter counts."""
+        if self._list is not None:
+            return self._list.pick(str(number), where=f"{where}: {str(self.segments)!r}")
+        found = self._answers.found(self.segmenter, Prompt(), where)
+        if number <= len(found):
+            return found[number - 1]
+        largest = ", ".join(f"{n} ({x.share:.1%})" for n, x in enumerate(found[:_SHOWN], start=1))
+        raise SegmenterError(
+            f"{where}: auto:{number}: segmenter {self.segmenter.name!r} found {len(found)} "
+            f"segments, the largest are {largest}; `locstyle segment` shows them all"
+        )
+
+    @cached_property
+    def _list(self) -> SegmentFile | None:
+        if self.segments is None:
+            return None
+        path = existing(str(self.segments), "segments")
+        read = read_segment_file(path, self.photo.size, photo=self._name)
+        if read.photo_sha256 not in (None, self.photo.sha256):
+            warnings.warn(
+                f"segments: {str(path)!r} was made from another photo of this size; its numbers "
+                "may mean other things here",
+                stacklevel=2,
+            )
+        return read
+
+    def _asked(self, asked: Mapping[str, Any], where: str) -> Mask:
+        """The mask a region's own segmenter finds; checked key by key by Region."""
+        segmenter = Segmenting(asked["segmenter"], asked.get("preset"), asked.get("options", {}))
+        boxes = [asked["box"]] if "box" in asked else asked.get("boxes", [])
+        points, outside = _tuples(asked.get("points", ())), _tuples(asked.get("outside", ()))
+        prompts = [
+            Prompt(points, outside, box, asked.get("text"))
+            for box in [_tuples([box]) for box in boxes] or [()]
+        ]
+        mask = self._best(segmenter, prompts, where)
+        for name, amount in parse_refinements(asked["refine"]) if "refine" in asked else ():
+            mask = self._refined(mask, name, amount, where)
+        if not mask.area:
+            raise MaskError(f"{where}: nothing is left after {asked['refine']!r}")
+        return mask
+
+    def _best(self, segmenter: Segmenting, prompts: Iterable[Prompt], where: str) -> Mask:
+        """The best answer to each prompt, all together."""
+        return _joined([self._answers.found(segmenter, p, where)[0] for p in prompts])
+
+    def _refined(self, mask: Mask, name: str, amount: float | None, where: str) -> Mask:
+        given: list[Photo | float] = [self.photo] if name == "snap" else []
+        given += [] if amount is None else [amount]
+        try:
+            refined: Mask = getattr(mask, name)(*given)
+        except MaskError as error:
+            raise MaskError(f"{where}: {error}") from error
+        return refined
+
+    @property
+    def _name(self) -> str | None:
+        """The photo's file name, to find it in a list about several."""
+        return self.photo.path.name if self.photo.path else None
+
+    @property
+    def _all(self) -> Mask:
+        return Mask.everywhere(self.photo.size)
+
+    def _nothing(self, selection: Selection, where: str, rest: Mask) -> MaskError:
+        """The error of a selection that covers nothing: what its sources cover, each alone."""
+        parts = dict.fromkeys(sources(selection))
+        shares = ", ".join(f"{part} {self.find(part, where, rest).area:.2%}" for part in parts)
+        if parts == {tree.Rest(): None}:
+            shares += "; the other regions leave nothing over"
+        return MaskError(f"{where}: '{selection}' covers nothing; alone, its parts cover {shares}")
+
+
+def select_mask(
+    photo: Photo | str | Path,
+    selection: str | Selection,
+    *,
+    segmenter: str | Segmenting = "classic",
+    segments: str | Path | None = None,
+    host: Host | None = None,
+) -> Mask:
+    """The mask of a selection on a photo, as a region of an edit would have it.
+
+    Raises:
+        LocstyleError: the selection cannot be read, or covers nothing.
+    """
+    from locstyle.host import default_host
+
+    selector = Selector(
+        photo if isinstance(photo, Photo) else Photo.open(photo),
+        host or default_host(),
+        segmenter=Segmenting(segmenter) if isinstance(segmenter, str) else segmenter,
+        segments=segments,
+    )
+    return selector.mask(Region(str(selection), prompt=""), "selection")
+
+
+def _has_rest(region: Region) -> bool:
+    selection = region.selection
+    return selection is not None and any(isinstance(x, tree.Rest) for x in sources(selection))
+
+
+def _rest(claims: Iterable[Mask], everything: Mask) -> Mask:
+    return reduce(sub, claims, everything)
+
+
+def _joined(segments: Sequence[Segment]) -> Mask:
+    return segments[0].joined(segments[1:]).mask if len(segments) > 1 else segments[0].mask
+
+
+def _tuples(rows: Iterable[Iterable[float]]) -> tuple[Any, ...]:  # Any: of two or four numbers
+    return tuple(tuple(map(float, row)) for row in rows)
+
+
+def _warn_if_small(mask: Mask, where: str) -> None:
+    if mask.area < SMALLEST:
+        pixels = mask.area * mask.size[0] * mask.size[1]
+        warnings.warn(
+            f"{where}: covers {mask.area:.3%} of the picture, about {pixels:.0f} pixels; hardly "
+            "anything of it will show",
+            stacklevel=4,
+        )
