@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from locstyle.conformance import check_segmenter as check_segmenter
+from locstyle.conformance import two_objects as two_objects
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.plan import Scene, SceneRegion, Window

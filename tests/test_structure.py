@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from those below it.
 FLOORS = (
     {"errors"},
-    {"photo", "existing", "files", "masks", "mask_files", "mask_ranges", "mask_refine", "mask_values"}
+    {
+        "photo",
+        "existing",
+        "files",
+        "masks",
+        "mask_files",
+        "mask_ranges",
+        "mask_refine",
+        "mask_values",
+    }
     | {"segment_file", "segments", "selection", "texture"}
     | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
     {"edit", "options", "measure", "style", "style_file", "style_fit", "style_foreign"}
@@ -30,7 +39,16 @@ FLOORS = (
     {"engine.interventions"},
     {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
-    {"answers", "resolve", "select", "segment_folder", "segment_sheet", "testing", "sheet"},
+    {
+        "answers",
+        "resolve",
+        "select",
+        "segment_folder",
+        "segment_sheet",
+        "testing",
+        "conformance",
+        "sheet",
+    },
     {"editor"},
     {"replay", "pytest_plugin"},
     {"cli", "__main__"},
