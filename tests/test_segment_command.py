@@ -15,6 +15,7 @@ import locstyle as ls
 from locstyle.cli import main
 from locstyle.host import Host
 from locstyle.photo import Photo
+from locstyle.select import select
 
 WIDTH, HEIGHT = 48, 32
 COLOURS = {"sky": "#8080ff", "meadow": "#00c000", "house": "#c04000", "door": "#400000"}
@@ -127,7 +128,7 @@ def test_it_says_how_to_style_a_number_and_that_works(locstyle):
 
 def test_numbers_mean_the_same_segments_when_read_back(locstyle):
     locstyle(*SEGMENT)
-    mask = ls.select("photo.png", "auto:3", segments="out/segments.json")
+    mask = select("photo.png", "auto:3", segments="out/segments.json", host=Host(allow=()))
     assert (mask.values.numpy() == (scene() == ImageColor.getrgb(COLOURS["house"])).all(-1)).all()
 
 
@@ -192,12 +193,12 @@ def test_photos_of_every_depth_and_alpha_are_segmented_alike(locstyle, change):
         (["--points", "1,1|grow:4"], ["--points '1,1|grow:4': give numbers only"]),
         (["--box", "5,5,2,9"], ["box 5,5,2,9 covers nothing"]),
         (["--box", "a,b,c,d"], ["--box 'a,b,c,d': expected a number, got 'a'"]),
-        (["--text", "cat"], ["text:cat: nothing found"]),
+        (["--text", "cat"], ["text:cat: segmenter 'colours' found nothing"]),
         (["--scribble", "none.png"], ["none.png"]),
         (["-O", "size=3"], ["segmenter 'colours': takes no options; got size"]),
         (["--preset", "fast"], ["no preset 'fast'"]),
         (["--segmenter", "colors"], ["nobody offers it; did you mean 'colours'?"]),
-        (["--segmenter", "nothing"], ["everything: nothing found"]),
+        (["--segmenter", "nothing"], ["everything: segmenter 'nothing' found nothing"]),
         (["--segmenter", "nothing", "--text", "x"], ["does not answer text; it answers"]),
     ],
 )  # fmt: skip

@@ -53,7 +53,7 @@ def _details(host: Host, kind: str, name: str) -> dict[str, Collection[str]]:
         "presets": sorted(getattr(factory, "PRESETS", {})),
     }
     if kind == "segmenters":
-        details["prompts"] = sorted(getattr(factory, "prompts", ()))
+        details["prompts"] = sorted(getattr(host.segmenter(name), "prompts", ()))
     return details
 
 

@@ -12,7 +12,7 @@ import click
 
 from locstyle.cli.shared import PATH, fusion_options, json_option, read_options
 from locstyle.edit import Segmenting
-from locstyle.errors import SegmenterError, SelectionError
+from locstyle.errors import SelectionError
 from locstyle.selection import Object, Points, parse
 
 if TYPE_CHECKING:
@@ -137,21 +137,13 @@ def _found(
     on_step: OnStep,
 ) -> list[Segment]:
     """The answers to all questions, one after the other; what answers a prompt is labelled so."""
+    from locstyle.answers import Answers
     from locstyle.engine.progress import Step
-    from locstyle.prompting import check_prompt, embedded
 
-    segmenter = host.segmenter(asked.name, asked.options, preset=asked.preset)
-    for question in questions:
-        check_prompt(asked.name, question.prompt, photo.size, segmenter.prompts)
+    answers, found = Answers(photo, host), []
     click.echo(f"looking at {photo.path} with segmenter {asked.name!r} …", err=True)
-    found: list[Segment] = []
-    embedding = embedded(segmenter, photo.image.convert("RGB"))
     for index, question in enumerate(questions, start=1):
-        answer = [s for s in embedding.segment(question.prompt) if s.area][:limit]
-        if not answer:
-            raise SegmenterError(
-                f"{question.words}: nothing found; try other options or segmenters"
-            )
+        answer = answers.found(asked, question.prompt, question.words)[:limit]
         named = not question.prompt.everything
         found += [replace(s, label=s.label or question.words) if named else s for s in answer]
         on_step(Step("segment", index, len(questions)))
