@@ -15,7 +15,7 @@ import locstyle as ls
 from locstyle.cli import main
 from locstyle.host import Host
 from locstyle.photo import Photo
-from locstyle.select import select
+from locstyle.select import select_mask
 
 WIDTH, HEIGHT = 48, 32
 COLOURS = {"sky": "#8080ff", "meadow": "#00c000", "house": "#c04000", "door": "#400000"}
@@ -128,7 +128,7 @@ def test_it_says_how_to_style_a_number_and_that_works(locstyle):
 
 def test_numbers_mean_the_same_segments_when_read_back(locstyle):
     locstyle(*SEGMENT)
-    mask = select("photo.png", "auto:3", segments="out/segments.json", host=Host(allow=()))
+    mask = select_mask("photo.png", "auto:3", segments="out/segments.json", host=Host(allow=()))
     assert (mask.values.numpy() == (scene() == ImageColor.getrgb(COLOURS["house"])).all(-1)).all()
 
 
