@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from locstyle.edit import Edit, Region
+from locstyle.edit import Edit, Region, Segmenting
 from locstyle.engine.backbone import Backbone
 from locstyle.errors import RecipeError, StyleError
 from locstyle.masks import Mask, Partition
@@ -84,6 +84,8 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     fusing = edit.fusion
     fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
     _check_backbone(fusion, edit, backbone)
+    if edit.segmenter != Segmenting():  # chosen, so it must be there even if nothing asks it
+        host.find("segmenters", edit.segmenter.name)
     photo = _photo(edit.image)
     canvas = Canvas.fit(
         photo.size, size=edit.size, native=backbone.native, multiple=backbone.multiple

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import reduce
 from operator import and_, or_, sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ class Selector:
         self.photo = photo
         self.segmenter = segmenter or Segmenting()
         self.segments = segments
+        self._list = None if segments is None else self._listed(segments)
         self._answers = Answers(photo, host)
 
     def masks(self, regions: Sequence[Region]) -> tuple[Mask, ...]:
@@ -146,17 +147,14 @@ class Selector:
             f"segments, the largest are {largest}; `locstyle segment` shows them all"
         )
 
-    @cached_property
-    def _list(self) -> SegmentFile | None:
-        if self.segments is None:
-            return None
-        path = existing(str(self.segments), "segments")
-        read = read_segment_file(path, self.photo.size, photo=self._name)
+    def _listed(self, path: str | Path) -> SegmentFile:
+        found = existing(str(path), "segments")
+        read = read_segment_file(found, self.photo.size, photo=self._name)
         if read.photo_sha256 not in (None, self.photo.sha256):
             warnings.warn(
                 f"segments: {str(path)!r} was made from another photo of this size; its numbers "
                 "may mean other things here",
-                stacklevel=2,
+                stacklevel=3,
             )
         return read
 

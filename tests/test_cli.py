@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import numpy as np
@@ -17,7 +19,7 @@ from PIL import Image
 from locstyle.cli import main
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import read_options
-from locstyle.edit import Edit, Fusing, Region
+from locstyle.edit import Edit, Fusing, Region, Segmenting
 from locstyle.errors import RecipeError
 from locstyle.hookspecs import hookimpl
 from locstyle.host import Host
@@ -45,12 +47,39 @@ class Tiny:
         register("broken", Broken)
 
     @hookimpl
+    def register_segmenters(self, register):
+        register("halves", Halves)
+
+    @hookimpl
     def register_commands(self, cli):
         @cli.command()
         @click.pass_obj
         def hello(host):
             """Say hello."""
             click.echo(f"hello from {', '.join(host.names('backbones'))}")
+
+
+class Halves:
+    """A segmenter that finds the left part of a picture and the right one."""
+
+    prompts = frozenset({"points", "boxes", "everything"})
+
+    @dataclass(frozen=True)
+    class Options:
+        share: float = 0.5
+
+    PRESETS: ClassVar = {"third": Options(1 / 3)}
+
+    def __init__(self, options):
+        self.share = options.share
+
+    def segment(self, image, prompt):
+        from locstyle import Segment, hit, order_segments
+
+        left = np.zeros((image.height, image.width), bool)
+        left[:, : round(image.width * self.share)] = True
+        found = order_segments([Segment.of(left), Segment.of(~left)])
+        return found if prompt.everything else hit(found, prompt, name="halves")
 
 
 class Interrupted:
@@ -195,6 +224,9 @@ def test_a_contact_sheet_shows_input_masks_styles_and_result(locstyle, folder):
         ("box:1,2,3,4=neon", "box:1,2,3,4", "neon", 1.0),
         ("all=loras/x.safetensors", "all", "loras/x.safetensors", 1.0),
         ("file:all=neon@", "file:all", "neon@", 1.0),
+        ("point:212,160=ukiyo-e@0.8", "point:212,160", "ukiyo-e", 0.8),
+        ("text:a = b|grow:2=neon", "text:a = b|grow:2", "neon", 1.0),
+        ("my mask (1).png - b#1.png=neon", "my mask (1).png - b#1.png", "neon", 1.0),
     ],
 )  # fmt: skip
 def test_regions_are_read_from_the_end(given, mask, style, strength):
@@ -204,9 +236,9 @@ def test_regions_are_read_from_the_end(given, mask, style, strength):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-r", "sky.png"], "-r 'sky.png': give MASK=STYLE or MASK=STYLE@STRENGTH"),
-        (["-r", "=neon"], "-r '=neon': give MASK=STYLE"),
-        (["-r", "left.png="], "-r 'left.png=': give MASK=STYLE"),
+        (["-r", "sky.png"], "-r 'sky.png': give SELECTION=STYLE or SELECTION=STYLE@STRENGTH"),
+        (["-r", "=neon"], "-r '=neon': give SELECTION=STYLE"),
+        (["-r", "left.png="], "-r 'left.png=': give SELECTION=STYLE"),
         (["-r", "left.png=one@3"], "-r 'left.png=one@3': strength: got 3.0; give"),
         ([], "regions: zero regions"),
         (["-r", "all=one", "--region-prompt", "2=x"], "'2=x': give N=TEXT with N from 1 to 1"),
@@ -218,6 +250,9 @@ def test_regions_are_read_from_the_end(given, mask, style, strength):
         (["-r", "all=one", "-O", "guidence=3"], "no such option; did you mean 'guidance'?"),
         (["-r", "all=one", "-O", "guidance=high"], "options.guidance: got 'high'; give a number"),
         (["-r", "all=one", "-O", "guidance"], "-O 'guidance': give KEY=VALUE"),
+        (["-r", "all=one", "--segmenter", "halfs"], "'halfs': nobody offers it; did you mean 'ha"),
+        (["-r", "auto:1=one", "--segmenter", "halves", "-S", "shar=1"], "did you mean 'share'?"),
+        (["-r", "auto:1=one", "--segmenter", "halves", "-S", "share"], "-S 'share': give KEY=VAL"),
         (["-r", "all=one", "-O", "guidance=[1"], "-O 'guidance=[1': not valid YAML"),
     ],
 )  # fmt: skip
@@ -298,6 +333,93 @@ def test_warnings_are_one_line(locstyle, folder):
     (line,) = {line for line in done.stderr.splitlines() if line.startswith("warning: prompt")}
     assert "cut" in line
     assert warnings.showwarning.__module__ != "locstyle.cli"
+
+
+# selections
+
+FOUND = (*STYLIZE, "--segmenter", "halves")
+
+
+def test_coverage_and_overlap_are_told_before_the_run(locstyle, folder):
+    regions = ("-r", "point:3,3=one", "-r", "box:12,0,36,40=two@0.8", "-r", "rest=one")
+    done = locstyle(*FOUND, *regions, "-o", "out.png", "--no-check")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines()[:4] == [
+        "region 1:  50.00% of the picture  point:3,3=one",
+        "region 2:  50.00% of the picture  box:12,0,36,40=two@0.8",
+        "region 3:  25.00% of the picture  rest=one",
+        "overlap:  25.00% of the picture is in regions 1 and 2; 2 lies on top, over 50% of 1",
+    ]
+
+
+def test_a_dry_run_keeps_the_segmenter_and_its_list(locstyle, folder):
+    from locstyle.photo import Photo
+    from locstyle.segment_file import write_segments
+    from locstyle.segments import Segment
+
+    boxes = np.zeros((2, 40, 48), bool)
+    boxes[0, :, :9] = boxes[1, :, 30:] = True
+    Path("found").mkdir()
+    listed = [Segment.of(box) for box in boxes]
+    write_segments("found/segments.json", listed, Photo.open("photo.png"), {"name": "hand"})
+    arguments = (
+        *FOUND, "-r", "auto:2 - left.png|shrink:1=one", "-r", "point:3,3=two", "-S", "share=0.25",
+        "--segmenter-preset", "third", "--segments", "found/segments.json",
+    )  # fmt: skip
+    dry = locstyle(*arguments, "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    Path("recipe.yaml").write_text(dry.stdout)
+    edit = Edit.open("recipe.yaml")
+    assert edit.segmenter == Segmenting("halves", "third", {"share": 0.25})
+    assert edit.segments == "found/segments.json"
+    assert edit.files == ["photo.png", "left.png", "found/segments.json"]
+    assert locstyle(*arguments, "-o", "a.png", "--no-check").exit_code == 0
+    again = locstyle("run", "recipe.yaml", "-o", "b.png", "--no-check")
+    assert again.exit_code == 0 and (pixels("a.png") == pixels("b.png")).all()
+    assert again.stderr.startswith("region 1:  35.42% of the picture  auto:2 - left.png|shrink:1")
+    same = locstyle("replay", "a.png")
+    assert same.exit_code == 0 and same.stdout.startswith("identical"), same.output
+    listed[1] = Segment.of(~boxes[1])
+    write_segments("found/segments.json", listed, Photo.open("photo.png"), {"name": "hand"})
+    other = json.loads(locstyle("replay", "a.png", "--json").stdout)
+    assert {"segments", "regions[0].mask"} <= set(other["changed"]) and not other["identical"]
+
+
+@pytest.mark.parametrize("option", ["found.json", "missing.json"])
+def test_an_unread_list_is_refused_even_where_nothing_asks_it(locstyle, folder, option):
+    Path("found.json").write_text("{}")
+    done = locstyle(*STYLIZE, "-r", "all=one", "--segments", option, "-o", "out.png")
+    assert done.exit_code == 1 and "segments: " in done.stderr and "found.json" in done.stderr
+
+
+def test_a_selection_that_cannot_be_read_shows_the_character(locstyle, folder):
+    done = locstyle(*STYLIZE, "-r", "left.png + pont:3,3=one", "-o", "out.png")
+    assert done.exit_code == 2
+    first, shown, caret = done.stderr.splitlines()
+    assert first.startswith("error: -r 'left.png + pont:3,3=one': mask: no source 'pont'; did you")
+    assert (shown, caret) == ("  left.png + pont:3,3", " " * 13 + "^")
+    Path("bad.yaml").write_text(
+        "locstyle: 1\nimage: photo.png\nregions:\n- {mask: left.png|gorw:3, style: one}\n"
+    )
+    done = locstyle("run", "bad.yaml", "-o", "out.png")
+    assert done.exit_code == 2 and done.stderr.splitlines()[2] == " " * 11 + "^"
+
+
+@pytest.mark.parametrize("name", ["my mask.png", "a+b-c.png", "left#1 (2).png", "a=b&c.png"])
+def test_files_with_odd_names_are_masks(locstyle, folder, name):
+    Path("left.png").rename(name)
+    done = locstyle(*STYLIZE, "-r", f"{name}=one", "-o", "out.png", "--no-check")
+    assert done.exit_code == 0, done.output
+    assert "region 1:  41.67%" in done.stderr
+    assert locstyle("replay", "out.png").exit_code == 0
+
+
+def test_regions_nobody_will_see_are_told(locstyle, folder):
+    done = locstyle(*STYLIZE, "-r", "box:0,0,1,1=one", "-r", "all=two", "-o", "out.png")
+    assert "warning: regions[0].mask: covers 0.052% of the picture, about 1 pixels" in done.stderr
+    assert "2 lies on top, over 100% of 1" in done.stderr
+    done = locstyle(*STYLIZE, "-r", "rest=one", "-r", "all=two", "-o", "out.png")
+    assert done.exit_code == 1 and "'rest' covers nothing" in done.stderr
 
 
 # train, styles

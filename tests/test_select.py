@@ -212,15 +212,14 @@ def test_numbers_are_those_of_the_list_where_there_is_one(folder, host, asked):
 
 def test_a_list_of_another_photo_warns_or_is_refused(folder, host):
     Image.new("RGB", (60, 40), "blue").save("blue.png")
-    other = Selector(ls.Photo.open("blue.png"), host, segments="segments.json")
     with pytest.warns(UserWarning, match=r"'segments.json' was made from another photo"):
-        found(other, "auto:1")
+        other = Selector(ls.Photo.open("blue.png"), host, segments="segments.json")
+    assert np.array_equal(found(other, "auto:1"), inside(*OBJECTS[2]))
     Image.new("RGB", (61, 40)).save("wide.png")
-    wide = Selector(ls.Photo.open("wide.png"), host, segments="segments.json")
     with pytest.raises(ls.MaskError, match=r"60 × 40 but the photo is 61 × 40"):
-        found(wide, "auto:1")
+        Selector(ls.Photo.open("wide.png"), host, segments="segments.json")
     with pytest.raises(ls.MaskError, match=r"segments: 'segment.json' is no file; did you mean"):
-        found(Selector(ls.Photo.open("blue.png"), host, segments="segment.json"), "auto:1")
+        Selector(ls.Photo.open("blue.png"), host, segments="segment.json")
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ from locstyle.cli.segment import segment
 from locstyle.cli.styles import styles
 from locstyle.cli.stylize import stylize
 from locstyle.cli.train import train
-from locstyle.errors import LocstyleError, RecipeError
+from locstyle.errors import LocstyleError, RecipeError, SelectionError
 from locstyle.host import Host, default_host
 
 CANCELLED = 130  # as a shell has it after Ctrl-C
 
 
 class CommandLine(click.Group):
-    """Our commands and those of plugins; errors of ours end in one sentence.
+    """Our commands and those of plugins; errors of ours end in one sentence,
+    and under a selection in a caret.
 
     The context's `obj` is the Host, the default one unless the caller gave another.
     """
@@ -46,7 +47,9 @@ class CommandLine(click.Group):
             except LocstyleError as error:
                 if ctx.params["traceback"]:
                     raise
-                click.echo(f"error: {_one_line(error)}", err=True)
+                # Under a selection stands a caret, which only its own lines can place.
+                words = str(error) if isinstance(error, SelectionError) else _one_line(error)
+                click.echo(f"error: {words}", err=True)
                 ctx.exit(2 if isinstance(error, RecipeError) else 1)
             except KeyboardInterrupt:
                 click.echo("cancelled; nothing was written", err=True)

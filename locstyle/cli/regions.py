@@ -1,4 +1,4 @@
-"""Regions as the command line writes them: MASK=STYLE[@STRENGTH]."""
+"""Regions as the command line writes them: SELECTION=STYLE[@STRENGTH]."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _STRENGTH = re.compile(r"(?P<style>.+)@(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+
 def read_regions(given: Sequence[str], prompts: Sequence[str] = ()) -> list[Region]:
     """The regions of `-r` arguments, in order, with the prompts of `--region-prompt N=TEXT`.
 
-    The mask ends at the last `=`, so it may hold `=`, `@` and `:`; the strength is a number after
-    the last `@`.
+    The selection ends at the last `=`, so it may hold `=`, `@` and `:`; the strength is a number
+    after the last `@`.
 
     Raises:
         RecipeError: names the argument.
@@ -27,14 +27,14 @@ def read_regions(given: Sequence[str], prompts: Sequence[str] = ()) -> list[Regi
 def _region(given: str, prompt: str | None) -> Region:
     mask, _, styled = given.rpartition("=")
     if not (mask and styled):
-        raise RecipeError(f"-r {given!r}: give MASK=STYLE or MASK=STYLE@STRENGTH")
+        raise RecipeError(f"-r {given!r}: give SELECTION=STYLE or SELECTION=STYLE@STRENGTH")
     strength = 1.0
     if match := _STRENGTH.fullmatch(styled):
         styled, strength = match["style"], float(match["number"])
     try:
         return Region(mask, styled, strength=strength, prompt=prompt)
     except RecipeError as error:
-        raise RecipeError(f"-r {given!r}: {error}") from error
+        raise type(error)(f"-r {given!r}: {error}") from error
 
 
 def _prompts(given: Sequence[str], regions: int) -> Mapping[int, str]:

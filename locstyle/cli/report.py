@@ -1,23 +1,44 @@
-"""What a person wants to know after an edit, in a few lines."""
+"""What a person wants to know before and after an edit, in a few lines."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from locstyle.edit import Region
-    from locstyle.result import Report, Result
+    from locstyle.resolve import Job
+    from locstyle.result import Report
 
 
-def report_lines(result: Result) -> Iterator[str]:
-    """A short table: what each region covers, then cost and fidelity."""
+def region_lines(job: Job) -> Iterator[str]:
+    """What each region covers, and what two of them both claim."""
     for number, (region, share) in enumerate(
-        zip(result.edit.regions, result.report.coverage, strict=True), start=1
+        zip(job.edit.regions, job.coverage, strict=True), start=1
     ):
         yield f"region {number}: {share:7.2%} of the picture  {region_name(region)}"
-    yield from _facts(result.report)
+    for (below, above), share in job.overlaps().items():
+        yield (
+            f"overlap: {share:7.2%} of the picture is in regions {below + 1} and {above + 1}; "
+            f"{above + 1} lies on top, over {share / job.coverage[below]:.0%} of {below + 1}"
+        )
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """What an edit cost, and what it kept."""
+    seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())
+    yield f"rows: {report.rows} denoising, {report.inversion_rows} inverting; {seconds}"
+    if report.reconstruction_psnr is not None:
+        yield (
+            f"reconstruction: {report.reconstruction_psnr:.1f} dB after inversion, "
+            f"{report.autoencoder_psnr:.1f} dB of the autoencoder alone"
+        )
+    if report.outside_identical is None:
+        yield "outside the masks: nothing, they cover the whole picture"
+    else:
+        yield f"outside the masks: {report.outside_identical:.4%} of the pixels identical"
 
 
 def region_name(region: Region) -> str:
@@ -28,20 +49,4 @@ def region_name(region: Region) -> str:
 
 
 def _kind(mask: object) -> str:
-    return str(mask["segmenter"]) if isinstance(mask, dict) else "mask"
-
-
-def _facts(report: Report) -> Iterator[str]:
-    seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())
-    yield f"rows: {report.rows} denoising, {report.inversion_rows} inverting; {seconds}"
-    if report.overlap:
-        yield f"overlap: {report.overlap:.2%} of the picture; later regions lie on top"
-    if report.reconstruction_psnr is not None:
-        yield (
-            f"reconstruction: {report.reconstruction_psnr:.1f} dB after inversion, "
-            f"{report.autoencoder_psnr:.1f} dB of the autoencoder alone"
-        )
-    if report.outside_identical is None:
-        yield "outside the masks: nothing, they cover the whole picture"
-    else:
-        yield f"outside the masks: {report.outside_identical:.4%} of the pixels identical"
+    return str(mask["segmenter"]) if isinstance(mask, Mapping) else "mask"

@@ -60,10 +60,12 @@ def running_options(command: _Command) -> _Command:
     return command
 
 
-def fusion_options(option: str) -> Callable[[_Command], _Command]:
-    """`option` key=value, repeatable: a plugin's options."""
+def fusion_options(
+    option: str, long: str = "--option", name: str = "options"
+) -> Callable[[_Command], _Command]:
+    """`option` key=value, repeatable: a plugin's options, for the command's argument `name`."""
     return click.option(
-        option, "--option", "options", multiple=True, metavar="KEY=VALUE", help="A plugin's option."
+        option, long, name, multiple=True, metavar="KEY=VALUE", help="A plugin's option."
     )
 
 
@@ -81,16 +83,20 @@ def read_options(given: tuple[str, ...], flag: str = "-O") -> dict[str, Any]:
 
 
 def run_edit(host: Host, edit: Edit, device: str, dtype: str | None, *, check: bool) -> Result:
-    """The result of an edit, with its progress on stderr."""
+    """The result of an edit; what its regions cover, and then its progress, on stderr."""
     import torch
 
     from locstyle.cli.progress import progress
+    from locstyle.cli.report import region_lines
     from locstyle.editor import Editor
 
     exact = None if dtype is None else getattr(torch, dtype)
     editor = Editor.load(edit.backbone, device=device, dtype=exact, host=host)
+    job = editor.resolve(edit)
+    for line in region_lines(job):
+        click.echo(line, err=True)
     with progress() as on_step:
-        return editor.run(edit, on_step, check_inversion=check)
+        return editor.run(job, on_step, check_inversion=check)
 
 
 def run_and_save(
@@ -114,7 +120,7 @@ def run_and_save(
     result.save(output)
     if running.contact_sheet:
         Photo.from_image(result_sheet(result)).save(running.contact_sheet)
-    for line in report_lines(result):
+    for line in report_lines(result.report):
         click.echo(line, err=True)
     if running.as_json:
         print_json({"output": str(output), **result_data(result)})

@@ -15,7 +15,7 @@ from locstyle.cli.shared import (
     run_and_save,
     running_options,
 )
-from locstyle.edit import Edit, Fusing
+from locstyle.edit import Edit, Fusing, Segmenting
 from locstyle.edit.recipe import to_yaml
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     "--region",
     "regions",
     multiple=True,
-    metavar="MASK=STYLE[@STRENGTH]",
-    help="A picture file, box:x0,y0,x1,y1 or all; a style's file or name; repeatable.",
+    metavar="SELECTION=STYLE[@STRENGTH]",
+    help="sky.png, point:x,y, auto:3, text:the dog, box:x0,y0,x1,y1, rest, all, …, combined by "
+    "+ - & ! and refined by |grow:4|feather:8; a style's file or name; repeatable.",
 )
 @click.option("--prompt", default="", help="What the photo shows.")
 @click.option(
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
 @click.option("--fusion", default="diffstyler", show_default=True, help="See `locstyle plugins`.")
 @click.option("--preset", help="A preset of the fusion.")
 @fusion_options("-O")
+@click.option(
+    "--segmenter", default="classic", show_default=True, help="Who finds what regions ask for."
+)
+@click.option("--segmenter-preset", help="A preset of the segmenter.")
+@fusion_options("-S", "--segmenter-option", "segmenter_options")
+@click.option("--segments", type=PATH, help="A list by `locstyle segment`, for auto:3.")
 @click.option("--steps", type=int, default=50, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
@@ -69,7 +76,18 @@ def stylize(
     """Style regions of PHOTO and keep everything else."""
     running = Running(**{name: given.pop(name) for name in Running.__dataclass_fields__})
     fusing = Fusing(given.pop("fusion"), given.pop("preset"), read_options(given.pop("options")))
-    edit = Edit(photo, tuple(read_regions(regions, prompts)), fusion=fusing, **given)
+    segmenting = Segmenting(
+        given.pop("segmenter"),
+        given.pop("segmenter_preset"),
+        read_options(given.pop("segmenter_options"), "-S"),
+    )
+    edit = Edit(
+        photo,
+        tuple(read_regions(regions, prompts)),
+        fusion=fusing,
+        segmenter=segmenting,
+        **given,
+    )
     if dry_run:
         click.echo(to_yaml(edit.to_dict()), nl=False)
     else:
