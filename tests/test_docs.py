@@ -131,3 +131,42 @@ def test_the_recipe_page_lists_every_key_and_default():
 def test_the_python_of_the_recipe_page_runs():
     for code in blocks("recipes.md", "python"):
         exec(code, {})
+
+
+def test_every_example_of_the_selection_page_is_read():
+    from locstyle.selection import parse
+
+    (examples,) = blocks("selections.md", "selection")
+    for text in examples.splitlines():
+        assert parse(str(parse(text))) == parse(text)
+    page = (DOCS / "selections.md").read_text(encoding="utf-8")
+    shown = re.findall(r"-r '([^']*)=[\w@.-]+'", page)
+    assert shown
+    for text in shown:
+        if "pont:" not in text:
+            parse(text)
+        else:
+            with pytest.raises(ls.SelectionError):
+                parse(text)
+
+
+def test_the_selection_page_knows_every_source_and_refinement():
+    from locstyle.selection import REFINEMENTS, parse
+    from locstyle.selection.grammar import SOURCES
+
+    page = (DOCS / "selections.md").read_text(encoding="utf-8")
+    (examples,), (grammar,) = blocks("selections.md", "selection"), blocks("selections.md", "ebnf")
+    for name in SOURCES:
+        assert re.search(rf"^\| .*`{name}:", page, re.MULTILINE), name
+        assert f"{name}:" in examples and f'"{name}:"' in grammar
+    rows = dict(re.findall(r"^\| `(\w+)(?::\d+)?` \| ([^;|]*)", page, re.MULTILINE))
+    for name, refinement in REFINEMENTS.items():
+        assert rows[name].strip() == refinement.does and f'"{name}"' in grammar
+
+
+def test_the_python_of_the_selection_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "#87ceeb").save("photo.jpg")
+    (code,) = blocks("selections.md", "python")
+    exec(compile(code, "selections.md", "exec"), {})
+    assert ls.Mask.open("sky.png", (64, 64)).area == 1
