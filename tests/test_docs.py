@@ -151,7 +151,7 @@ def test_every_example_of_the_selection_page_is_read():
 
 
 def test_the_selection_page_knows_every_source_and_refinement():
-    from locstyle.selection import REFINEMENTS, parse
+    from locstyle.selection import REFINEMENTS
     from locstyle.selection.grammar import SOURCES
 
     page = (DOCS / "selections.md").read_text(encoding="utf-8")
