@@ -26,14 +26,25 @@ _OFFSET = 1.0  # of the cutoffs that stability compares, in logits
 
 
 def everything(model: Model, seen: Seen, options: Sam.Options) -> list[ls.Segment]:
-    """All objects, largest first."""
+    """All objects, largest first.
+
+    Raises:
+        SegmenterError: no mask is sure and stable enough.
+    """
     from torchvision.ops import nms
 
     found = [_sure(*batch, seen, options) for batch in _clicks(model, seen, options)]
     low, boxes, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
     # All masks are of one category, so plain suppression is enough and no ids need a device.
     kept = nms(boxes, scores, options.max_overlap).tolist()
-    return ls.order_segments(seen.frame.segment(low[i], float(scores[i])) for i in kept)
+    segments = ls.order_segments(seen.frame.segment(low[i], float(scores[i])) for i in kept)
+    if not segments:
+        raise ls.SegmenterError(
+            f"segmenter 'sam': none of the masks of {options.grid} × {options.grid} points is sure "
+            f"and stable enough; lower min_iou ({options.min_iou:g}) or min_stability "
+            f"({options.min_stability:g})"
+        )
+    return segments
 
 
 def _clicks(model: Model, seen: Seen, options: Sam.Options) -> Iterator[tuple[Tensor, Tensor]]:
