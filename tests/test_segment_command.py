@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image, ImageColor
 
 import locstyle as ls
 from locstyle.cli import main
+from locstyle.cli.regions import read_regions
 from locstyle.host import Host
 from locstyle.photo import Photo
 from locstyle.select import select_mask
@@ -216,3 +218,17 @@ def test_a_photo_or_folder_that_is_none_is_named(locstyle):
     Image.new("L", (4, 4)).save("001.png")
     done = locstyle("segment", "photo.png", "-o", ".", "--segmenter", "colours")
     assert "001.png: is not as `locstyle segment` writes it" in done.stderr
+
+
+def commands():
+    page = Path(__file__).parents[1] / "docs" / "segmenters.md"
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
+        yield from (line for line in block.splitlines() if line.startswith("locstyle "))
+
+
+@pytest.mark.parametrize("line", list(commands()))
+def test_commands_of_the_segmenter_page_are_accepted(line):
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    with main.commands[name].make_context(name, arguments) as context:
+        for region in context.params.get("regions", ()):
+            read_regions([region])
