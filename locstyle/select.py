@@ -75,7 +75,10 @@ class Selector:
             mask = read_mask(region.mask, self.photo, where=where)
         else:
             rest = _rest(claims, self._all)
-            mask = self.find(region.selection, where, rest)
+            try:
+                mask = self.find(region.selection, where, rest)
+            except MaskError as error:
+                raise _unquoted(region.mask, error) from error
             if not mask.area:
                 raise self._nothing(region.selection, where, rest)
         _warn_if_small(mask, where)
@@ -232,6 +235,13 @@ def select_mask(
 def _has_rest(region: Region) -> bool:
     selection = region.selection
     return selection is not None and any(isinstance(x, tree.Rest) for x in sources(selection))
+
+
+def _unquoted(text: object, error: MaskError) -> MaskError:
+    """The error, with a hint for a name such as `my - mask.png`, which reads as two."""
+    if isinstance(text, str) and not text.startswith('"') and Path(text).is_file():
+        return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
+    return error
 
 
 def _rest(claims: Iterable[Mask], everything: Mask) -> Mask:

@@ -109,6 +109,25 @@ def test_the_same_edit_gives_the_same_pixels(editor: Editor, folder: Path, fusio
     assert np.array_equal(one.photo.pixels, two.photo.pixels)
 
 
+def test_a_resolved_job_runs_as_its_edit_does(editor: Editor, folder: Path) -> None:
+    edit = edit_of(folder, regions=(*edit_of(folder).regions, Region("rest", prompt="all else")))
+    job = editor.resolve(edit)
+    assert job.overlaps() == {}
+    assert sum(job.coverage) == pytest.approx(1)
+    again, once = editor.run(job), editor.run(edit)
+    assert torch.equal(again.latent, once.latent)
+    assert again.edit == once.edit
+    assert again.report.outside_identical is None
+
+
+def test_overlaps_are_told_by_pair_and_all_together(editor: Editor, folder: Path) -> None:
+    boxes = ("box:0,0,20,20", "box:10,0,30,20", "box:15,0,40,20")
+    edit = edit_of(folder, regions=tuple(Region(box, prompt="a") for box in boxes))
+    pixels = {pair: share * 45 * 61 for pair, share in editor.resolve(edit).overlaps().items()}
+    assert pixels == pytest.approx({(0, 1): 200, (0, 2): 100, (1, 2): 300})
+    assert editor.run(edit).report.overlap * 45 * 61 == pytest.approx(400)
+
+
 def test_rows_of_one_pass_do_not_grow_with_regions(editor: Editor, folder: Path) -> None:
     rows = {}
     for count in (1, 3):

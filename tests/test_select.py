@@ -257,6 +257,13 @@ def test_errors_say_where_and_what_else_there_is(selector, mask, message):
         found(selector, mask)
 
 
+def test_a_name_that_reads_as_two_is_told_to_need_quotes(selector):
+    Path("top.png").rename("my - top.png")
+    with pytest.raises(ls.MaskError, match=r"'my' is no file.* put its name in double quotes"):
+        found(selector, "my - top.png")
+    assert np.array_equal(found(selector, '"my - top.png"'), inside(0, 0, 60, 20))
+
+
 def test_rest_where_nothing_is_left_says_so(selector):
     with pytest.raises(ls.MaskError, match=r"regions\[0\].mask: 'rest' covers nothing.*nothing ov"):
         selector.masks([region("rest"), region("all")])
