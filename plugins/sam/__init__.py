@@ -46,8 +46,10 @@ class Sam:
         max_overlap: float = 0.7  # everything: of two boxes that overlap more, the better stays
         batch: int = 16  # everything: points decoded at a time; more is faster on a GPU
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, model: Model | None = None) -> None:
+        """`model` stands in for the one that the options name."""
         self.options = options or self.Options()
+        self._given = model
 
     def embed(self, image: Image) -> Look:
         """What the model sees in an RGB picture: the slow part, done once.
@@ -72,7 +74,9 @@ class Sam:
     def _model(self) -> Model:
         from .weights import load
 
-        return load(self.options.weights, kind=self.options.kind, device=self.options.device)
+        return self._given or load(
+            self.options.weights, kind=self.options.kind, device=self.options.device
+        )
 
 
 @ls.hookimpl

@@ -521,9 +521,7 @@ class Flat:
 
 
 def flat_sam(pads: bool, **options: Any) -> Sam:
-    sam = Sam(Sam.Options(**options))
-    sam._model = Flat(pads)  # in place of what `cached_property` would load
-    return sam
+    return Sam(Sam.Options(**options), Flat(pads))
 
 
 @pytest.mark.parametrize("pads", [True, False])
@@ -533,12 +531,8 @@ def test_it_conforms(pads: bool) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_random_weights_conform_in_form(models: dict[str, Model], form: str) -> None:
-    def make() -> Sam:
-        sam = Sam(everything_kept(grid=3))
-        sam._model = models[form]
-        return sam
-
-    check_segmenter(make, two_objects()[0], finds=False)
+    options = everything_kept(grid=3)
+    check_segmenter(lambda: Sam(options, models[form]), two_objects()[0], finds=False)
 
 
 def test_everything_finds_each_object_once() -> None:
