@@ -17,9 +17,6 @@ from locstyle.photo import Photo
 
 Picture = Image.Image | NDArray[Any] | Tensor
 
-FORMS = "a mask file, 'box:x0,y0,x1,y1' in pixels, or 'all'"
-"""The ways to name a mask in a recipe or on the command line."""
-
 _LUMINANCE = np.array([299, 587, 114])  # thousandths, ITU-R BT.601
 
 
@@ -40,7 +37,9 @@ def values_of(image: Picture, where: str) -> NDArray[np.floating[Any]]:
     elif isinstance(image, np.ndarray):
         array = image
     else:
-        raise MaskError(f"{where}: a {type(image).__name__} is no mask; give {FORMS}, or a picture")
+        raise MaskError(
+            f"{where}: a {type(image).__name__} is no mask; give a selection or a picture"
+        )
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from locstyle import mask_refine
 from locstyle.errors import MaskError, PhotoError
-from locstyle.mask_values import FORMS, Picture, bounds, soften, values_of
+from locstyle.mask_values import Picture, bounds, soften, values_of
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas, average
 
@@ -312,45 +312,19 @@ class Partition:
         return _png(self.image)
 
 
-def read_mask(source: str | os.PathLike[str] | Mask | Picture, photo: Photo, *, where: str) -> Mask:
-    """The mask a user meant: "all", "box:x0,y0,x1,y1", "file:sky.png", "sky.png", or a picture.
+def read_mask(source: Mask | Picture, photo: Photo, *, where: str) -> Mask:
+    """The mask a user holds in memory, checked against its photo.
 
     Raises:
         MaskError: begins with `where`, e.g. "regions[1].mask".
     """
-    if isinstance(source, str | os.PathLike):
-        mask = _named(os.fspath(source), photo.size, where)
-    elif isinstance(source, Mask):
-        mask = source
-    else:
-        mask = Mask.from_image(source, where=where)
+    mask = source if isinstance(source, Mask) else Mask.from_image(source, where=where)
     check_size(mask.size, photo.size, f"{where}: the mask")
     if not bool(torch.isfinite(mask.values).all()) or not bool(mask.values.any()):
         raise MaskError(
             f"{where}: the mask covers nothing or is not finite; paint what to edit white"
         )
     return mask
-
-
-def _named(source: str, size: tuple[int, int], where: str) -> Mask:
-    if source == "all":
-        return Mask.everywhere(size)
-    if source.startswith("box:"):
-        return Mask.box(_corners(source, where), size, where=where)
-    path = Path(source.removeprefix("file:"))
-    if not path.exists():
-        raise MaskError(f"{where}: {source!r} is no file; give {FORMS}")
-    return Mask.open(path, size, where=where)
-
-
-def _corners(source: str, where: str) -> tuple[int, int, int, int]:
-    try:
-        x0, y0, x1, y1 = (int(number) for number in source.removeprefix("box:").split(","))
-    except ValueError as error:
-        raise MaskError(
-            f"{where}: {source!r}; give four whole pixels, 'box:x0,y0,x1,y1'"
-        ) from error
-    return x0, y0, x1, y1
 
 
 def check_size(

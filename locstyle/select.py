@@ -21,7 +21,7 @@ from locstyle.photo import Photo
 from locstyle.protocols import Prompt
 from locstyle.segment_file import SegmentFile, read_segment_file
 from locstyle.segments import Segment
-from locstyle.selection import Selection, Source, parse_refinements, sources, tree
+from locstyle.selection import Selection, Source, parse, parse_refinements, sources, tree
 
 if TYPE_CHECKING:
     from locstyle.host import Host
@@ -71,16 +71,10 @@ class Selector:
         """
         if isinstance(region.mask, Mapping):
             mask = self._asked(region.mask, where)
-        elif region.selection is None:
-            mask = read_mask(region.mask, self.photo, where=where)
+        elif isinstance(region.mask, str):
+            mask = self._selected(region.mask, where, _rest(claims, self._all))
         else:
-            rest = _rest(claims, self._all)
-            try:
-                mask = self.find(region.selection, where, rest)
-            except MaskError as error:
-                raise _unquoted(region.mask, error) from error
-            if not mask.area:
-                raise self._nothing(region.selection, where, rest)
+            mask = read_mask(region.mask, self.photo, where=where)
         _warn_if_small(mask, where)
         return mask
 
@@ -100,6 +94,16 @@ class Selector:
             case tree.Rest():
                 return rest
         return self._source(selection, where)
+
+    def _selected(self, text: str, where: str, rest: Mask) -> Mask:
+        selection = parse(text)
+        try:
+            mask = self.find(selection, where, rest)
+        except MaskError as error:
+            raise _unquoted(text, error) from error
+        if not mask.area:
+            raise self._nothing(selection, where, rest)
+        return mask
 
     def _source(self, source: Source, where: str) -> Mask:
         size = self.photo.size
@@ -237,9 +241,9 @@ def _has_rest(region: Region) -> bool:
     return selection is not None and any(isinstance(x, tree.Rest) for x in sources(selection))
 
 
-def _unquoted(text: object, error: MaskError) -> MaskError:
+def _unquoted(text: str, error: MaskError) -> MaskError:
     """The error, with a hint for a name such as `my - mask.png`, which reads as two."""
-    if isinstance(text, str) and not text.startswith('"') and Path(text).is_file():
+    if not text.startswith('"') and Path(text).is_file():
         return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
     return error
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from locstyle.errors import PhotoError
-from locstyle.masks import Mask, Partition, read_mask
+from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
 from locstyle.photo import exif as exif_block
 from locstyle.photo.canvas import Canvas
@@ -127,7 +127,7 @@ def test_turned_photos(tmp_path: Path, orientation: int) -> None:
     Image.fromarray(stored).save(tmp_path / "in.png", exif=tag)
     Image.fromarray(spot).save(tmp_path / "mask.png", exif=tag)
     photo = Photo.open(tmp_path / "in.png")
-    mask = read_mask(str(tmp_path / "mask.png"), photo, where="regions[0].mask")
+    mask = Mask.open(tmp_path / "mask.png", photo.size)
     photo.pasted(torch.zeros(3, *photo.size), mask.values).save(tmp_path / "out.png")
     result = Photo.open(tmp_path / "out.png").pixels
     assert_background(photo.pixels, result, mask.values)

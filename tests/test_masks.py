@@ -246,7 +246,7 @@ def test_alpha_as_painting_programs_leave_it() -> None:
         (disc().astype(np.int64), "int64; give booleans"),
         (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\)"),
         (np.zeros((4, 4, 7)), r"shape \(4, 4, 7\)"),
-        (5, "int is no mask; give a mask file"),
+        (5, "int is no mask; give a selection"),
         (Image.new("CMYK", (4, 4)), "CMYK"),
         (torch.full(SIZE, float("nan")), "not finite"),
     ],
@@ -268,38 +268,18 @@ def test_masks_made_by_hand_are_checked_too(photo: Photo) -> None:
         Mask(torch.zeros(SIZE, dtype=torch.float64))
 
 
-def test_names_of_masks(tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.fromarray(disc()).save(tmp_path / "sky.png")
-    monkeypatch.chdir(tmp_path)
-    sky = Mask.from_image(disc()).values
-    for source in ("sky.png", "file:sky.png", tmp_path / "sky.png", str(tmp_path / "sky.png")):
-        assert torch.equal(read_mask(source, photo, where="m").values, sky)
-    assert read_mask("all", photo, where="m").area == 1
-    assert read_mask("box: 1, 2, 3, 5", photo, where="m").bounds == (1, 2, 3, 5)
-    assert read_mask("box:0,0,40,30", photo, where="m").area == 1
-
-
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("corners", "message"),
     [
-        ("box:5,5,5,9", "box 5,5,5,9 covers nothing"),
-        ("box:9,5,5,9", "box 9,5,5,9 covers nothing"),
-        ("box:0,0,41,30", r"reaches outside the photo of 40 × 30 \(width × height\)"),
-        ("box:-1,0,4,4", "reaches outside"),
-        ("box:1,2,3", "four whole pixels"),
-        ("box:a,b,c,d", "four whole pixels"),
-        ("box:0,0,0.5,1", "four whole pixels"),
-        (
-            "sky.png",
-            "'sky.png' is no file; give a mask file, 'box:x0,y0,x1,y1' in pixels, or 'all'",
-        ),
-        ("file:sky.png", "'file:sky.png' is no file"),
-        ("everything", "is no file; give"),
+        ((5, 5, 5, 9), "box 5,5,5,9 covers nothing"),
+        ((9, 5, 5, 9), "box 9,5,5,9 covers nothing"),
+        ((0, 0, 41, 30), r"reaches outside the photo of 40 × 30 \(width × height\)"),
+        ((-1, 0, 4, 4), "reaches outside"),
     ],
 )
-def test_names_that_are_no_masks(source: str, message: str, photo: Photo) -> None:
+def test_boxes_that_are_no_masks(corners: tuple[int, int, int, int], message: str) -> None:
     with pytest.raises(MaskError, match=rf"^regions\[2\]\.mask: .*{message}"):
-        read_mask(source, photo, where="regions[2].mask")
+        Mask.box(corners, SIZE, where="regions[2].mask")
 
 
 def test_mask_files_that_do_not_fit(tmp_path: Path, photo: Photo) -> None:
@@ -315,7 +295,7 @@ def test_mask_files_that_do_not_fit(tmp_path: Path, photo: Photo) -> None:
         ".": "is a folder",
     }.items():
         with pytest.raises(MaskError, match=rf"^regions\[0\]\.mask: .*{message}"):
-            read_mask(str(tmp_path / name), photo, where="regions[0].mask")
+            Mask.open(tmp_path / name, photo.size, where="regions[0].mask")
 
 
 def test_the_mask_file_s_own_orientation_is_honoured(tmp_path: Path, photo: Photo) -> None:
@@ -323,7 +303,7 @@ def test_the_mask_file_s_own_orientation_is_honoured(tmp_path: Path, photo: Phot
     turned[0x0112] = 6
     stored = np.rot90(disc(radius=5) | (np.mgrid[:30, :40][1] < 4))
     Image.fromarray(stored.astype(np.uint8) * 255).save(tmp_path / "m.png", exif=turned)
-    mask = read_mask(str(tmp_path / "m.png"), photo, where="m")
+    mask = Mask.open(tmp_path / "m.png", photo.size)
     assert mask.size == SIZE and mask.values[:, :4].min() == 1
 
 
