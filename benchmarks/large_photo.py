@@ -1,6 +1,6 @@
 """Does a photo of 6000 x 4000 pixels with hundreds of masks stay under 2 GB beyond the model?
 
-    python benchmarks/large_photo.py [--only sam,fastsam] [--width 6000] [--height 4000]
+    python benchmarks/large_photo.py [--only classic,fastsam] [--grid 32]
 
 Every segmenter finds everything in a drawn photo, in a process of its own, and writes the list
 that `locstyle segment` writes; then the list is read back and one region's mask is built. Memory
@@ -8,7 +8,8 @@ is the process's, on the CPU: held with the model loaded, and the most above tha
 1 if any needs more than 2 GB.
 
 SAM has random weights, whose masks are noise. So every mask is a disc around its point instead:
-the model runs in full, and what comes out has the shape of objects.
+the model runs in full, and what comes out has the shape of objects. FastSAM's small weights are
+made to answer with all they have, since they know other pictures.
 """
 
 from __future__ import annotations
@@ -50,17 +51,18 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(SEGMENTERS), help="some of them, by commas")
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--height", type=int, default=4000)
+    parser.add_argument("--grid", type=int, default=32, help="SAM's points per side")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--child", help=argparse.SUPPRESS)  # one process's share: name, photo
     wanted = parser.parse_args()
     if wanted.child:
         name, photo = wanted.child.split(":", 1)
-        print(json.dumps(run(name, Path(photo))))
+        print(json.dumps(run(name, Path(photo), wanted.grid)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.png"
         draw(photo, wanted.width, wanted.height)
-        found = {name: in_own_process(name, photo) for name in wanted.only.split(",")}
+        found = {name: in_own_process(name, photo, wanted.grid) for name in wanted.only.split(",")}
     report(found, f"{wanted.width} × {wanted.height} pixels, everything")
     if wanted.json:
         wanted.json.write_text(json.dumps(found, indent=1))
@@ -87,15 +89,15 @@ def draw(path: Path, width: int, height: int) -> None:
     cv2.imwrite(str(path), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
-def in_own_process(name: str, photo: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", f"{name}:{photo}"]
+def in_own_process(name: str, photo: Path, grid: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", f"{name}:{photo}", "--grid", str(grid)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     last: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return last
 
 
-def run(name: str, path: Path) -> dict[str, float]:
-    """Everything in the photo, after a box in a small picture, which loads the model."""
+def run(name: str, path: Path, grid: int) -> dict[str, float]:
+    """Everything in the photo; before that, a box in a small picture makes models load."""
     import torch
     from locstyle_plugins.bench.cost import held, measured
     from PIL import Image
@@ -105,9 +107,10 @@ def run(name: str, path: Path) -> dict[str, float]:
     from locstyle.testing import two_objects
 
     cpu = torch.device("cpu")
-    segmenter = SEGMENTERS[name]()
-    picture, boxes = two_objects()
-    segmenter.segment(picture, ls.Prompt(boxes=boxes[:1]))
+    segmenter = SEGMENTERS[name](grid)
+    if not name.startswith("sam"):  # whose model is made above
+        picture, boxes = two_objects()
+        segmenter.segment(picture, ls.Prompt(boxes=boxes[:1]))
     before = held(cpu)
     with measured(cpu) as finding:
         photo = ls.Photo.open(path)
@@ -130,8 +133,8 @@ def run(name: str, path: Path) -> dict[str, float]:
     }
 
 
-def installed(name: str, **options: object) -> Callable[[], Any]:
-    def make() -> Any:
+def installed(name: str, **options: object) -> Callable[[int], Any]:
+    def make(grid: int) -> Any:
         import locstyle as ls
 
         return ls.default_host().segmenter(name, options)
@@ -139,24 +142,25 @@ def installed(name: str, **options: object) -> Callable[[], Any]:
     return make
 
 
-def random_sam(kind: str) -> Callable[[], Any]:
+def random_sam(kind: str) -> Callable[[int], Any]:
     """SAM with random weights: `vit_b`, `vit_h` of segment-anything, or a model of transformers."""
 
-    def make() -> Any:
+    def make(grid: int) -> Any:
         import torch
         from locstyle_plugins.sam import Sam
         from locstyle_plugins.sam.models import Hub, Original
 
         torch.manual_seed(0)
+        options = Sam.Options(grid=grid)
         if kind.startswith("vit"):
             from segment_anything import sam_model_registry
 
-            return Sam(model=Discs(Original(sam_model_registry[kind]().requires_grad_(False))))
+            return Sam(options, Discs(Original(sam_model_registry[kind]().requires_grad_(False))))
         import transformers
 
         config = getattr(transformers, f"{kind}Config")()
         model = getattr(transformers, f"{kind}Model")(config).eval().requires_grad_(False)
-        return Sam(model=Discs(Hub(model, getattr(transformers, f"{kind}ImageProcessor")())))
+        return Sam(options, Discs(Hub(model, getattr(transformers, f"{kind}ImageProcessor")())))
 
     return make
 
@@ -190,9 +194,9 @@ def report(found: dict[str, dict[str, float]], title: str) -> None:
     Console(width=120).print(table)
 
 
-SEGMENTERS: dict[str, Callable[[], Any]] = {
+SEGMENTERS: dict[str, Callable[[int], Any]] = {
     "classic": installed("classic"),
-    "fastsam": installed("fastsam"),
+    "fastsam": installed("fastsam", confidence=1e-3, overlap=0.9),
     "sam vit_b": random_sam("vit_b"),
     "sam Sam": random_sam("Sam"),
     "sam Sam2": random_sam("Sam2"),

@@ -578,6 +578,7 @@ def test_prompts_are_refused_before_weights_are_looked_for() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_gpu_finds_what_a_cpu_finds(form: str, tmp_path: Path, photo: Image.Image) -> None:
     if form == "original":
