@@ -165,6 +165,7 @@ def test_vit_b_goes_through_the_real_registry(tmp_path: Path) -> None:
     sam = sam_package.sam_model_registry["vit_b"]()
     torch.save(sam.state_dict(), tmp_path / "mine.pth")  # its size alone tells the kind
     found = weights.load(str(tmp_path / "mine.pth"), device="cpu")
+    (tmp_path / "mine.pth").unlink()  # 375 MB that pytest would keep
     state = found.sam.state_dict()
     assert all(torch.equal(state[name], value) for name, value in sam.state_dict().items())
 
