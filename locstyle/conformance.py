@@ -152,10 +152,10 @@ class _Check:
 
     def boxes(self) -> None:
         for box in self.objects[:2]:
-            found = self.answer(Prompt(boxes=(tuple(map(float, box)),)))
+            found = self.answer(Prompt(boxes=(box,)))
             iou = _box_iou(found[0].box, box) if found else 0.0
             assert not self.finds or iou > 0.5, f"box {box}: its segment's box has IoU {iou:.2f}"
-        both = self.answer(Prompt(boxes=tuple(tuple(map(float, b)) for b in self.objects[:2])))
+        both = self.answer(Prompt(boxes=tuple(self.objects[:2])))
         if self.finds:
             for x, y in (_middle(box) for box in self.objects[:2]):
                 assert both[0].contains(x, y), f"two boxes: {x},{y} in one of them is left out"
