@@ -2,9 +2,10 @@
 
 The method is SamAutomaticMaskGenerator's of facebookresearch/segment-anything, without crops.
 *Deviation:* written anew over low-resolution logits. The generator on the package index holds
-batches of masks at the photo's size, and builds the categories of its non-maximum suppression on
-the CPU while boxes and scores lie on the GPU, where it therefore fails. Here stability and boxes
-are judged on the logits as the model gives them, and what is kept is enlarged one mask at a time.
+batches of masks at the photo's size. And it builds the categories of its non-maximum suppression
+on the CPU while boxes and scores lie on the GPU, which fails where torchvision goes through them
+class by class, as it does for many boxes. Here stability and boxes are judged on the logits as the
+model gives them, no categories are needed, and what is kept is enlarged one mask at a time.
 """
 
 from __future__ import annotations
