@@ -29,20 +29,12 @@ class FastSAM:
 
     @dataclass(frozen=True)
     class Options:
-        """Settings of FastSAM."""
-
-        weights: str = "mini"
-        """"mini" (ours), a path, or FastSAM-s.pt / FastSAM-x.pt in the working or cache folder."""
-        side: int | None = None
-        """The photo's longer side in pixels, as the network sees it; None: 256 ours, else 1024."""
-        confidence: float = 0.25
-        """Objects less sure than this are left out, in [0, 1]."""
-        overlap: float = 0.7
-        """Boxes overlapping a surer one by more (intersection over union) are left out."""
-        clip: str | None = None
-        """Folder with a CLIP in hub format, for text; a path or a name in the cache folder."""
-        device: str = "auto"
-        """"auto" (CUDA if there is one), "cpu", "cuda", "cuda:1"."""
+        weights: str = "mini"  # ours; or a path, or a name in the working or the cache folder
+        side: int | None = None  # pixels of the photo's longer side as seen; None: ours 256, 1024
+        confidence: float = 0.25  # objects less sure than this are left out
+        overlap: float = 0.7  # boxes that overlap a surer one by more (IoU) are left out
+        clip: str | None = None  # for text: folder of a CLIP in hub format, or a name in the cache
+        device: str = "auto"  # "auto" is CUDA if there is one; "cpu", "cuda", "cuda:1"
 
     PRESETS: ClassVar[dict[str, Options]] = {
         "original": Options(weights="FastSAM-s.pt", confidence=0.4, overlap=0.9)

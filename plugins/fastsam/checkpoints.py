@@ -58,8 +58,8 @@ def _not_there(named: str, places: list[Path]) -> str:
         else ls.did_you_mean(named, (OURS, *ORIGINALS))
     )
     return (
-        f"segmenter 'fastsam': no weights {named!r} in {looked}; {near}; "
-        f"without the option `weights`, the small ones that come with locstyle are used"
+        f"segmenter 'fastsam': no weights {named!r} in {looked}; without the option `weights`, the "
+        f"small ones that come with locstyle are used; {near}"
     )
 
 

@@ -77,7 +77,8 @@ def _torch_as_it_was() -> Iterator[None]:
     options = _print_options()
     shown, save, safe = dict(vars(options)), torch.save, torch.serialization.get_safe_globals()
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):  # a network is built with random weights at first
+            yield
     finally:
         vars(options).update(shown)
         torch.save = save

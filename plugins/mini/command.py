@@ -83,7 +83,8 @@ def train(
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the weights.")
 @click.option("--scenes", default=1800, show_default=True, help="How many scenes to render.")
-def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int) -> None:
+@click.option("--finish", is_flag=True, help="The last minutes: whole scenes, a falling rate.")
+def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int, finish: bool) -> None:
     """Train the small FastSAM on the world, with ultralytics (extra `fastsam`, AGPL-3.0).
 
     Called again with the same work folder, it starts from the last checkpoint there.
@@ -92,7 +93,7 @@ def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int) -> 
 
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    train_fastsam(work, out, minutes=minutes, scenes=scenes, device=device)
+    train_fastsam(work, out, minutes=minutes, scenes=scenes, device=device, finish=finish)
 
 
 @mini.command()

@@ -1,5 +1,6 @@
 """Training the small FastSAM: ultralytics' own trainer on scenes of the paired world."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,16 @@ _SETTINGS = {
     "patience": 10_000,
     "exist_ok": True,
 }
+_FINISH = {"mosaic": 0.0, "scale": 0.3, "lr0": 0.001, "warmup_epochs": 0.0, "cos_lr": False}
 
 
-def train_fastsam(work: Path, out: Path, *, minutes: float, scenes: int, device: str) -> None:
+def train_fastsam(
+    work: Path, out: Path, *, minutes: float, scenes: int, device: str, finish: bool = False
+) -> None:
     """Render the scenes, train for `minutes`, write `fastsam.safetensors` into `out`.
 
-    The checkpoint of every epoch is in `work/run/weights`. A training that was interrupted starts
-    from its weights, with a schedule of its own.
+    The checkpoint of every epoch is in `work/run/weights`; the next call starts from its weights.
+    `finish` shows whole scenes only and lets the learning rate fall to nothing: the last minutes.
     """
     data = render_data(work, scenes=scenes)
     with guest():
@@ -63,10 +67,20 @@ def train_fastsam(work: Path, out: Path, *, minutes: float, scenes: int, device:
             "project": str(work.resolve()),
             "name": "run",
         }
-        trainer = SegmentationTrainer(overrides=given)
+        trainer = SegmentationTrainer(overrides=given | (_FINISH if finish else {}))
         trainer.add_callback("on_train_epoch_end", _report)
+        if finish:
+            trainer.add_callback("on_train_batch_start", _cool)
         trainer.train()
-        write_weights(out, trainer.ema.ema, {"scenes": str(scenes), "minutes": f"{minutes:g}"})
+        how = {"scenes": str(scenes), "origin": "the paired world of locstyle, no other pictures"}
+        write_weights(out, trainer.ema.ema, how)
+
+
+def _cool(trainer: Any) -> None:
+    """By the clock: ultralytics' own schedules fall once an epoch, and an epoch may be all."""
+    left = max(0.0, 1 - (time.time() - trainer.train_time_start) / (trainer.args.time * 3600))
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = trainer.args.lr0 * left
 
 
 def _report(trainer: Any) -> None:  # ultralytics' trainer
