@@ -200,7 +200,7 @@ def test_photos_of_every_depth_and_alpha_are_segmented_alike(locstyle, change):
         (["-O", "size=3"], ["segmenter 'colours': takes no options; got size"]),
         (["--preset", "fast"], ["no preset 'fast'"]),
         (["--segmenter", "colors"], ["nobody offers it; did you mean 'colours'?"]),
-        (["--segmenter", "nothing"], ["everything: segmenter 'nothing' found nothing"]),
+        (["--segmenter", "nothing"], ["photo.png: segmenter 'nothing' found nothing"]),
         (["--segmenter", "nothing", "--text", "x"], ["does not answer text; it answers"]),
     ],
 )  # fmt: skip

@@ -38,7 +38,8 @@ def progress() -> Iterator[OnStep]:
     try:
         yield _Bars(bars).show
     finally:
-        bars.stop()
+        if bars.live.is_started:  # otherwise it would leave an empty line
+            bars.stop()
 
 
 class _Bars:

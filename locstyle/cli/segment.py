@@ -143,8 +143,9 @@ def _found(
     answers, found = Answers(photo, host), []
     click.echo(f"looking at {photo.path} with segmenter {asked.name!r} …", err=True)
     for index, question in enumerate(questions, start=1):
-        answer = answers.found(asked, question.prompt, question.words)[:limit]
         named = not question.prompt.everything
+        where = question.words if named else str(photo.path)
+        answer = answers.found(asked, question.prompt, where)[:limit]
         found += [replace(s, label=s.label or question.words) if named else s for s in answer]
         on_step(Step("segment", index, len(questions)))
     return found
