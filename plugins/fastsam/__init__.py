@@ -3,6 +3,8 @@
 Its networks are ultralytics', which is AGPL-3.0 and therefore an extra: `locstyle[fastsam]`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,12 +47,12 @@ class FastSAM:
         _check(self.options)
         self.prompts = _SHOWN | ({"text"} if self.options.clip else set())
 
-    def segment(self, image: "Image", prompt: ls.Prompt) -> list[ls.Segment]:
+    def segment(self, image: Image, prompt: ls.Prompt) -> list[ls.Segment]:
         """As `Segmenter.segment`."""
         self._check_prompt(image, prompt)
         return self.embed(image).segment(prompt)
 
-    def embed(self, image: "Image") -> "Seen":
+    def embed(self, image: Image) -> Seen:
         """All objects of an RGB picture, found once."""
         from .look import look
 
@@ -65,12 +67,12 @@ class FastSAM:
         return Seen(self, image, segments)
 
     @cached_property
-    def _network(self) -> "nn.Module":
+    def _network(self) -> nn.Module:
         from .checkpoints import find_weights, load_network
 
         return load_network(find_weights(self.options.weights)).to(_device(self.options.device))
 
-    def _check_prompt(self, image: "Image", prompt: ls.Prompt) -> None:
+    def _check_prompt(self, image: Image, prompt: ls.Prompt) -> None:
         if "text" in prompt.kinds and not self.options.clip:
             raise ls.SegmenterError(
                 f"segmenter {_NAME!r}: text needs a CLIP, which is not fetched for you; give its "
@@ -84,7 +86,7 @@ class Seen:
     """A photo FastSAM has looked at."""
 
     segmenter: FastSAM
-    image: "Image"
+    image: Image
     segments: list[ls.Segment]
 
     def segment(self, prompt: ls.Prompt) -> list[ls.Segment]:

@@ -269,7 +269,7 @@ _WATCH = """
             "torch save": torch.save,
             "torch load": torch.load,
             "torch threads": torch.get_num_threads(),
-            "safe globals": torch.serialization.get_safe_globals(),
+            "safe globals": sorted(map(str, torch.serialization.get_safe_globals())),
             "warnings": [str(f) for f in warnings.filters],
             "image reading": (cv2.imread, cv2.imwrite, cv2.imshow),
             "inference": torch.is_inference_mode_enabled(),

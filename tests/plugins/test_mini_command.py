@@ -29,6 +29,7 @@ def test_the_plugin_registers_its_backbone_and_its_commands() -> None:
     locstyle_plugins.mini.register_commands(cli)
     assert set(cli.commands) == {"mini"} and set(mini.commands) == {
         "train",
+        "train-fastsam",
         "world",
         "scores",
         "samples",
