@@ -184,7 +184,7 @@ class Discs:
         widths = (3 + (7 * x + 13 * y) % 11) * torch.tensor([0.4, 1, 2.5])[
             : low.shape[1], None, None
         ]
-        return 2 * (widths - away) + 1e-9 * low, 0.9 + 1e-9 * scores
+        return 50 * (widths - away) + 1e-9 * low, 0.9 + 1e-9 * scores
 
 
 def report(found: dict[str, dict[str, float]], title: str) -> None:
