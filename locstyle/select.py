@@ -243,7 +243,7 @@ def _has_rest(region: Region) -> bool:
 
 def _unquoted(text: str, error: MaskError) -> MaskError:
     """The error, with a hint for a name such as `my - mask.png`, which reads as two."""
-    if not text.startswith('"') and Path(text).is_file():
+    if not isinstance(parse(text), tree.File) and Path(text).is_file():
         return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
     return error
 

@@ -264,6 +264,12 @@ def test_a_name_that_reads_as_two_is_told_to_need_quotes(selector):
     assert np.array_equal(found(selector, '"my - top.png"'), inside(0, 0, 60, 20))
 
 
+def test_a_file_that_is_no_mask_of_the_photo_is_not_told_to_need_quotes(selector):
+    Image.new("L", (5, 5)).save("small.png")
+    with pytest.raises(ls.MaskError, match="scale one to the other$"):
+        found(selector, "small.png")
+
+
 def test_rest_where_nothing_is_left_says_so(selector):
     with pytest.raises(ls.MaskError, match=r"regions\[0\].mask: 'rest' covers nothing.*nothing ov"):
         selector.masks([region("rest"), region("all")])
