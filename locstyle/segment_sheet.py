@@ -42,7 +42,7 @@ def segment_sheet(picture: Image.Image, segments: Sequence[Segment]) -> Image.Im
 
 
 def overlay(picture: Image.Image, segments: Sequence[Segment]) -> tuple[Image.Image, list[int]]:
-    """A picture with its segments coloured and numbered, later ones on top, and who is unseen.
+    """A picture with its segments coloured and numbered, small ones on top, and who is unseen.
 
     A number stands where its segment's visible part is widest. A segment that others cover wholly
     has no place for one; these are the numbers given back.
@@ -102,9 +102,10 @@ def _sheet_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _owners(segments: Sequence[Segment]) -> NDArray[np.int32]:
-    """Which number is on top, [H, W]; 0 is none."""
+    """Which number is on top, [H, W]; 0 is none. Of equals, the first."""
     owners = np.zeros(segments[0].size, np.int32)
-    for number, segment in enumerate(segments, start=1):
+    below = sorted(enumerate(segments, start=1), key=lambda pair: (-pair[1].area, -pair[0]))
+    for number, segment in below:
         owners[segment.inside] = number
     return owners
 

@@ -47,9 +47,18 @@ def test_a_number_stands_where_the_segment_is_widest_and_off_the_border():
 
 
 def test_what_others_cover_wholly_has_no_number_and_is_said():
-    hidden, left, right = box(10, 10, 30, 30), box(0, 0, 20, 40), box(20, 0, 60, 40)
+    hidden, left, right = box(0, 0, 50, 40), box(0, 0, 25, 40), box(25, 0, 60, 40)
     drawn, unseen = overlay(Image.new("RGB", (60, 40)), [hidden, left, right])
     assert unseen == [1] and drawn.size == (60, 40)
+
+
+def test_small_segments_lie_on_top_whatever_their_number():
+    small, large = box(10, 10, 30, 30), box(0, 0, 60, 40)
+    for segments in ([small, large, large], [large, small]):
+        drawn, unseen = overlay(Image.new("RGB", (60, 40)), segments)
+        number = 1 + segments.index(small)
+        assert unseen == ([3] if len(segments) == 3 else [])
+        assert drawn.getpixel((12, 12)) == tuple(c // 2 for c in colour(number))
 
 
 def test_numbers_can_be_read_on_any_colour():

@@ -266,7 +266,7 @@ def test_a_name_that_reads_as_two_is_told_to_need_quotes(selector):
 
 def test_a_file_that_is_no_mask_of_the_photo_is_not_told_to_need_quotes(selector):
     Image.new("L", (5, 5)).save("small.png")
-    with pytest.raises(ls.MaskError, match="scale one to the other$"):
+    with pytest.raises(ls.MaskError, match=r"scale one to the other$"):
         found(selector, "small.png")
 
 
