@@ -134,7 +134,7 @@ def _alone(picture: Image.Image, low: Segment, edge: tuple[int, int, int]) -> Im
     """One cell: the segment's own pixels, the rest faded, its outline in its colour."""
     inside = shrunk(low, (picture.height, picture.width)).inside
     pixels = np.asarray(picture, np.float32)
-    faded = 0.25 * pixels.mean(-1, keepdims=True)
+    faded = 100 + 0.25 * pixels.mean(-1, keepdims=True)  # neither dark nor light segments drown
     cell = np.where(inside[..., None], pixels, faded)
     wider = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     cell[wider & ~inside] = edge

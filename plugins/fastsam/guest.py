@@ -1,8 +1,9 @@
 """ultralytics as a guest: offline, silent, its settings file elsewhere, nothing global changed.
 
-Importing it writes a settings file, looks up host names, replaces `torch.save`, and sets print
-options, environment variables, warning filters and OpenCV's threads. We undo what it did to the
-process, and never enter the parts that send usage data, download, or install packages.
+Importing it writes a settings file, looks up host names, replaces `torch.save` and
+`PIL.Image.open`, and sets print options, environment variables, warning filters and OpenCV's
+threads. We undo what it did to the process, and never enter the parts that send usage data,
+download, or install packages.
 """
 
 import logging
@@ -38,8 +39,10 @@ def guest() -> Iterator[Path]:
     """
     import cv2
     import numpy as np
+    from PIL import Image
 
     environment, threads = dict(os.environ), cv2.getNumThreads()
+    opened = Image.open  # theirs wants another package for every file that is no picture
     logger = logging.getLogger(_LOGGER)
     level = logger.level if _LOGGER in sys.modules else logging.INFO  # what it would set itself
     with (
@@ -57,6 +60,7 @@ def guest() -> Iterator[Path]:
             os.environ.clear()
             os.environ.update(environment)
             cv2.setNumThreads(threads)
+            Image.open = opened
             logger.setLevel(level)
 
 

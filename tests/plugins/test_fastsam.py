@@ -271,7 +271,7 @@ _WATCH = """
             "torch threads": torch.get_num_threads(),
             "safe globals": sorted(map(str, torch.serialization.get_safe_globals())),
             "warnings": [str(f) for f in warnings.filters],
-            "image reading": (cv2.imread, cv2.imwrite, cv2.imshow),
+            "image reading": (cv2.imread, cv2.imwrite, cv2.imshow, Image.open),
             "inference": torch.is_inference_mode_enabled(),
             "grad": torch.is_grad_enabled(),
             "logging": logging.getLogger().level,
