@@ -34,6 +34,8 @@ from .engine.plan import guide as guide
 from .engine.progress import OnStep as OnStep
 from .engine.progress import Step as Step
 from .engine.schedule import CLEAN as CLEAN
+from .engine.regional import Donor as Donor
+from .engine.regional import RegionalReads as RegionalReads
 from .engine.schedule import Schedule as Schedule
 from .engine.sites import Site as Site
 from .engine.sites import Sites as Sites

@@ -36,7 +36,7 @@ FLOORS = (
     | {"engine.backbones.processor", "engine.backbones", "engine.backbones.checkpoint"},
     {"engine.ownership", "engine.trajectory", "engine.training"},
     {"engine.plan"},
-    {"engine.interventions"},
+    {"engine.interventions", "engine.regional"},
     {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
     {

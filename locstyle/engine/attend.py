@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ class Read(NamedTuple):
 
     `q` [rows, heads, tokens, dim], `k` and `v` [rows, heads, keys, dim]. `weight` multiplies the
     output: a number or a tensor that broadcasts to [rows, heads, tokens, dim]. `bias` is added to
-    the logits.
+    the logits. `rows` are the rows of the batch it is for, in this order; None: all of them.
     """
 
     q: Tensor
@@ -22,13 +22,48 @@ class Read(NamedTuple):
     v: Tensor
     weight: Tensor | float = 1.0
     bias: Tensor | None = None
+    rows: tuple[int, ...] | None = None
+
+    @property
+    def batch_rows(self) -> tuple[int, ...]:
+        """The rows of the batch it is for, by number."""
+        return tuple(range(self.q.shape[0])) if self.rows is None else self.rows
+
+    def only(self, rows: Collection[int]) -> Read:
+        """The same read for those of its rows that are among `rows`; it may be left with none."""
+        mine = self.batch_rows
+        kept = [index for index, row in enumerate(mine) if row in rows]
+
+        def narrow(part: Tensor) -> Tensor:
+            return part[kept] if part.shape[0] == len(mine) else part  # one row serves all
+
+        return Read(
+            self.q[kept],
+            self.k[kept],
+            self.v[kept],
+            narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
+            None if self.bias is None else narrow(self.bias),
+            tuple(mine[index] for index in kept),
+        )
 
 
 def combine(reads: Sequence[Read]) -> Tensor:
     """Σ weight · softmax(q kᵀ/√dim + bias) v over the reads: [rows, heads, tokens, dim]."""
-    total = _output(reads[0])
-    for read in reads[1:]:
-        total = total + _output(read)
+    total = None
+    for read in reads:
+        if read.rows is None:
+            total = _output(read) if total is None else total + _output(read)
+    parts = [read for read in reads if read.rows]
+    if not parts:
+        assert total is not None  # every row is read by somebody
+        return total
+    if total is None:
+        rows = 1 + max(row for read in parts for row in read.batch_rows)
+        total = parts[0].q.new_zeros(rows, *parts[0].q.shape[1:3], parts[0].v.shape[-1])
+    else:
+        total = total.clone()
+    for read in parts:
+        total[list(read.batch_rows)] += _output(read)
     return total
 
 

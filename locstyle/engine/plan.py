@@ -85,8 +85,15 @@ class Plan:
     def donors(self) -> frozenset[str]:
         """Names of the branches other rows take parts from; they run first when rows are
         chunked."""
-        named = (getattr(intervention, "donor", None) for intervention in self.interventions)
-        return frozenset(name for name in named if name)
+        return frozenset(
+            name
+            for intervention in self.interventions
+            for name in (
+                getattr(intervention, "donor", None),
+                *getattr(intervention, "donors", ()),
+            )
+            if name
+        )
 
 
 @dataclass(frozen=True, eq=False)
