@@ -51,15 +51,13 @@ class Share:
     def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
         if not self.window.holds(call.fraction):
             return reads
-        return [
-            read._replace(
-                **{
-                    part: self._blended(site, call, part, getattr(read, part))
-                    for part in self.parts
-                }
-            )
-            for read in reads
-        ]
+        return [self._shared(site, call, read) for read in reads]
+
+    def _shared(self, site: Site, call: Call, read: Read) -> Read:
+        parts = {part: self._blended(site, call, part, getattr(read, part)) for part in self.parts}
+        return read._replace(
+            q=parts.get("q", read.q), k=parts.get("k", read.k), v=parts.get("v", read.v)
+        )
 
     def _blended(self, site: Site, call: Call, part: str, values: Tensor) -> Tensor:
         given = call.donor(site, self.donor, part, values)
