@@ -1,9 +1,10 @@
 """Which options should a fusion have by default? One changed at a time, on scenes of known truth.
 
     python benchmarks/fusion_defaults.py --out OUT [--fusion singlepass] [--scenes 4]
+    python benchmarks/fusion_defaults.py --out OUT --fusion magicstyle --tried '{"beta": 3.0}'
 
 Prints the mean over scenes and regions of the distance to the true rendering, and writes
-OUT/fusion_defaults.json and OUT/fusion_defaults.png.
+OUT/FUSION.json, OUT/FUSION.md (the same as a table) and OUT/FUSION.png.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from locstyle_plugins.bench.baselines import Bench
-from locstyle_plugins.bench.cases import world_cases
+from locstyle_plugins.bench.cases import Case, world_cases
 from locstyle_plugins.bench.methods import edit
 from locstyle_plugins.bench.scoring import Scorer
 from locstyle_plugins.bench.settings import Settings
@@ -29,8 +31,8 @@ from rich.table import Table
 import locstyle as ls
 from locstyle.sheet import contact_sheet
 
-# Options of the fusion; "strength" is that of the regions, on styles learned with `scale=0.7`.
-TRIED: tuple[dict[str, object], ...] = (
+# Options of the fusion; "strength" is that of the regions, on LoRAs learned with `scale=0.7`.
+_LORA: tuple[dict[str, object], ...] = (
     {},
     {"guidance": 1.0},
     {"guidance": 3.0},
@@ -43,13 +45,37 @@ TRIED: tuple[dict[str, object], ...] = (
     {"attention_share": 0.8, "feature_share": 0.8},
     {"fresh_noise": 0.3},
 )
+_REFERENCE: tuple[dict[str, object], ...] = (
+    {},
+    {"beta": 0.5},
+    {"beta": 2.0},
+    {"beta": 4.0},
+    {"beta": 16.0},
+    {"form": "blend", "lam": 0.5},
+    {"form": "blend", "lam": 1.0},
+    {"gamma": 0.0},
+    {"gamma": 0.5},
+    {"gamma": 1.0},
+    {"temperature": 1.5},
+    {"adain": True},
+    {"adain": False},
+    {"layers": (3, 4, 5, 6, 7, 8, 9, 10, 11)},
+    {"layers": (8, 9, 10, 11)},
+    {"stop": 0.7},
+    {"start": 0.2},
+    {"aligned": True},
+    {"aligned": False},
+)
+TRIED = {"singlepass": _LORA, "diffstyler": _LORA, "magicstyle": _REFERENCE}
+ENCODERS = {"magicstyle": "reference"}  # who makes the styles; default: lora
 FIGURES = ("psnr_truth", "colour_truth", "texture_truth", "beyond_recolour", "edges")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--fusion", default="singlepass")
+    parser.add_argument("--fusion", default="singlepass", choices=sorted(TRIED))
+    parser.add_argument("--tried", help="variants to try, as JSON objects one after another")
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--styles", type=Path, help="their folder; default: the shipped ones")
@@ -61,36 +87,57 @@ def main() -> None:
     shared = {key: getattr(wanted, key) for key in ("out", "steps", "seed", "backbone", "styles")}
     settings = Settings(**shared, shipped=True)
     bench = Bench(ls.Editor.load(wanted.backbone, device=wanted.device), settings, lambda _: None)
-    rows, pictures = tried(bench, wanted.fusion, wanted.scenes)
+    variants = TRIED[wanted.fusion] if wanted.tried is None else json.loads(f"[{wanted.tried}]")
+    rows, pictures = tried(bench, wanted.fusion, wanted.scenes, variants)
     table = Table("options", *FIGURES)
     for row in rows:
         table.add_row(label(row["options"]), *(f"{row[name]:.3f}" for name in FIGURES))
     Console(width=120).print(table)
     given = {key: str(value) for key, value in vars(wanted).items()}
     text = json.dumps({"settings": given, "rows": rows}, indent=1)
-    (wanted.out / "fusion_defaults.json").write_text(text)
-    contact_sheet(pictures, wanted.scenes).save(wanted.out / "fusion_defaults.png")
+    (wanted.out / f"{wanted.fusion}.json").write_text(text)
+    (wanted.out / f"{wanted.fusion}.md").write_text(markdown(rows))
+    contact_sheet(pictures, 2 * wanted.scenes).save(wanted.out / f"{wanted.fusion}.png")
 
 
 def tried(
-    bench: Bench, fusion: str, scenes: int
+    bench: Bench, fusion: str, scenes: int, variants: Sequence[Mapping[str, object]]
 ) -> tuple[list[dict], list[tuple[str, Image.Image]]]:
     """The mean figures of every variant over scenes of two regions, and all pictures."""
     cases = list(world_cases(scenes, [2], bench.settings.size))
     scorers = [Scorer(case) for case in cases]
     styles = Styles(bench.editor, bench.settings, lambda step: None)
-    learned = [[styles.get("lora", one) for one in case.styles] for case in cases]
+    encoder = ENCODERS.get(fusion, "lora")
+    learned = [[styles.get(encoder, one) for one in case.styles] for case in cases]
     pictures = [(case.name, Image.fromarray(case.photo)) for case in cases]
+    pictures += [("the truth", Image.fromarray(truth(case))) for case in cases]
     rows = []
-    for options in TRIED:
+    for options in variants:
         found: list[dict[str, float]] = []
         for case, scorer, using in zip(cases, scorers, learned, strict=True):
             image = bench.editor.run(variant(edit(bench, case, fusion, using), options)).image
             pictures.append((label(options), image))
             found += scorer.regions(np.asarray(image.convert("RGB")))
         means = {name: mean([one.get(name, math.nan) for one in found]) for name in FIGURES}
-        rows.append({"options": options, **means})
+        rows.append({"options": dict(options), **means})
+        print(label(options), *(f"{means[name]:.3f}" for name in FIGURES), flush=True)
     return rows, pictures
+
+
+def truth(case: Case) -> np.ndarray:
+    """The photo with every region as its style's own renderer draws it."""
+    picture = case.photo.copy()
+    for mask, rendered in zip(case.masks, case.truths or (), strict=True):
+        picture[mask] = rendered[mask]
+    return picture
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"| options | {' | '.join(FIGURES)} |", "|---|" + "---|" * len(FIGURES)]
+    for row in rows:
+        figures = " | ".join(f"{row[name]:.3f}" for name in FIGURES)
+        lines.append(f"| {label(row['options'])} | {figures} |")
+    return "\n".join(lines) + "\n"
 
 
 def variant(plain: ls.Edit, given: Mapping[str, object]) -> ls.Edit:
