@@ -10,7 +10,7 @@ import pytest
 
 import locstyle as ls
 from locstyle.style import list_styles
-from locstyle.style_file import read_header
+from locstyle.style.file import read_header
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "loras").glob("*.safetensors"))

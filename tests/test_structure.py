@@ -30,8 +30,7 @@ FLOORS = (
     }
     | {"segment_file", "segments", "selection", "texture"}
     | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
-    {"edit", "options", "measure", "style", "style_file", "style_fit", "style_foreign"}
-    | {"style_keys"},
+    {"edit", "options", "measure", "style"},
     {"engine.intervene", "engine.backbone", "engine.backbones.unet", "engine.backbones.atlas"}
     | {"engine.backbones.processor", "engine.backbones", "engine.backbones.checkpoint"},
     {"engine.ownership", "engine.trajectory", "engine.training"},
@@ -66,7 +65,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 def room(name: str) -> str:
     """A folder with one public face counts as one module."""
     top = name.split(".")[0]
-    return top if top in ("cli", "edit", "photo", "selection") else name
+    return top if top in ("cli", "edit", "photo", "selection", "style") else name
 
 
 def runtime_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -19,8 +19,8 @@ import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.sites import Sites
 from locstyle.style import Coverage, find_style, list_styles, read_style, thumbnail
-from locstyle.style_file import read_header
-from locstyle.style_keys import spellings
+from locstyle.style.file import read_header
+from locstyle.style.keys import spellings
 from locstyle.testing import tiny_backbone
 
 RANK, ALPHA = 3, 6.0

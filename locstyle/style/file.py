@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,24 +10,30 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style import FORMAT, STRUCTURE, Coverage, Delta, Style
-from locstyle.style_fit import FLOATS, Match
-from locstyle.style_foreign import read_foreign
+from locstyle.style.fit import FLOATS, Coverage, Match
+from locstyle.style.foreign import read_foreign
+from locstyle.style.own import read_own
+from locstyle.style.style import Style
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 _ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
-_OWN_KEY = re.compile(r"^deltas\.(.+)\.(down|up|scale)$")
 
 
-def read_style_file(path: Path, sites: Sites | None, family: str | None) -> tuple[Style, Coverage]:
-    """See `locstyle.style.read_style`."""
-    file = _file_of(path)
+def read_style(
+    path: str | Path, *, sites: Sites | None, family: str | None
+) -> tuple[Style, Coverage]:
+    """The style in a file or adapter folder, checked against a backbone, and what of it applies.
+
+    Raises:
+        StyleError: not safetensors, broken, not finite, of another family, or nothing applies.
+    """
+    file = _file_of(Path(path))
     header, tensors = _load(file)
     if "locstyle.format" in header:
-        return _own(Match(file, header.get("family", ""), family), header, tensors, sites)
+        return read_own(Match(file, header.get("family", ""), family), header, tensors, sites)
     if sites is None:
         raise StyleError(
             f"{file}: a LoRA from another tool; its layers are only known beside a backbone, "
@@ -105,46 +108,3 @@ def _unreadable(file: Path, error: Exception) -> StyleError:
             "hidden in it"
         )
     return StyleError(f"{file}: not a readable safetensors file ({error}); fetch or train it again")
-
-
-def _own(
-    match: Match, header: Mapping[str, str], tensors: Mapping[str, Tensor], sites: Sites | None
-) -> tuple[Style, Coverage]:
-    """A file in our own format; the backbone's own checks apply only where one is given."""
-    if header["locstyle.format"] != FORMAT:
-        raise StyleError(
-            f"{match.file}: style format {header['locstyle.format']!r}; this locstyle reads "
-            f"{FORMAT!r}, a newer one may read it"
-        )
-    if match.family is not None and match.made_for != match.family:
-        raise StyleError(f"{match.file}: {match}; train the style again for this backbone")
-    parts, coverage = _own_parts(tensors, sites)
-    deltas = {}
-    for name, part in parts.items():
-        down, up = match.pair(name, part)
-        if sites is not None:
-            down, up = match.fit(sites[name], down, up)
-        scale = float(part["scale"]) if "scale" in part else math.nan
-        if not math.isfinite(scale):
-            raise StyleError(f"{match.file}: {name!r} has no finite scale; the file is incomplete")
-        deltas[name] = Delta(down, up, scale)
-    match.require_some(deltas, coverage)
-    meta = {key: value for key, value in header.items() if key not in STRUCTURE}
-    return Style(header.get("name", match.file.stem), match.made_for, deltas, meta), coverage
-
-
-def _own_parts(
-    tensors: Mapping[str, Tensor], sites: Sites | None
-) -> tuple[dict[str, dict[str, Tensor]], Coverage]:
-    parts: dict[str, dict[str, Tensor]] = {}
-    applied, unmatched, unsupported = [], [], []
-    for key, tensor in tensors.items():
-        found = _OWN_KEY.match(key)
-        if found is None:
-            unsupported.append(key)
-        elif sites is not None and (found[1] not in sites or not sites[found[1]].shape):
-            unmatched.append(key)
-        else:
-            parts.setdefault(found[1], {})[found[2]] = tensor
-            applied.append(key)
-    return parts, Coverage(tuple(applied), tuple(unmatched), tuple(unsupported))

@@ -1,4 +1,4 @@
-"""Whether an update found in a style file fits the layer it names."""
+"""Whether what is found in a style file fits the backbone it meets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,46 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style import Coverage, Delta
+from locstyle.style.data import Delta
+from locstyle.style.keys import reason
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Site
 
 FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which keys of a style file act on a backbone: no key is dropped in silence.
+
+    `applied` keys act. `unmatched` keys name a layer this backbone lacks. `unsupported` keys are in
+    a form we cannot apply (text encoders, DoRA, LoHa, …). `notes` say what had to be assumed.
+    """
+
+    applied: tuple[str, ...]
+    unmatched: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        return not (self.unmatched or self.unsupported)
+
+    def describe(self) -> str:
+        """A table: how many keys of each kind, why, and one of them."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for key in self.applied:
+            groups.setdefault(("applied", ""), []).append(key)
+        for key in self.unmatched:
+            groups.setdefault(("unmatched", "no such layer in this backbone"), []).append(key)
+        for key in self.unsupported:
+            groups.setdefault(("unsupported", reason(key)), []).append(key)
+        lines = [
+            f"{state:<12}{len(keys):>6}  {(why + ': ' if why else '') + 'e.g. ' + keys[0]}"
+            for (state, why), keys in groups.items()
+        ]
+        return "\n".join(lines + [f"{'note':<12}{'':>6}  {note}" for note in self.notes])
 
 
 @dataclass(frozen=True)

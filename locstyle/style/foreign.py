@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style import Coverage, Delta, Style
-from locstyle.style_fit import Match
-from locstyle.style_keys import is_text_key, part_of, spellings
+from locstyle.style.data import Delta
+from locstyle.style.fit import Coverage, Match
+from locstyle.style.keys import is_text_key, part_of, spellings
+from locstyle.style.style import Style
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites

@@ -1,0 +1,47 @@
+"""Finding styles: a path, or a name in ./loras or among the shipped ones."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from locstyle.errors import StyleError, did_you_mean
+
+
+def find_style(name: str | Path) -> Path:
+    """The file of a style: a path as given, or a name in ./loras or among the shipped styles.
+
+    Raises:
+        StyleError: nothing there; offers the nearest name.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    for folder in _folders():
+        for candidate in (folder / path, folder / f"{path}.safetensors"):
+            if candidate.exists():
+                return candidate
+    known = [style.stem for style in list_styles()]
+    raise StyleError(
+        f"{str(name)!r} is not a file or a known style; {did_you_mean(path.stem, known)}"
+    )
+
+
+def list_styles() -> list[Path]:
+    """The style files in ./loras and the shipped ones; ./loras hides a shipped namesake."""
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.safetensors")):
+            found.setdefault(path.stem, path)
+    return [found[name] for name in sorted(found)]
+
+
+def _folders() -> Iterator[Path]:
+    local = Path("loras")
+    if local.is_dir():
+        yield local
+    spec = importlib.util.find_spec("locstyle_loras")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if not (local.is_dir() and Path(place).samefile(local)):
+            yield Path(place)
