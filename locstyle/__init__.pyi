@@ -84,7 +84,9 @@ from .segments import Segment as Segment
 from .segments import order_segments as order_segments
 from .select import select_mask as select_mask
 from .style import Delta as Delta
+from .style import Reference as Reference
 from .style import Style as Style
+from .style import Tokens as Tokens
 from .style import find_style as find_style
 from .style import thumbnail as thumbnail
 

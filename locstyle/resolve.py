@@ -131,7 +131,7 @@ def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> St
     style = (
         region.style if isinstance(region.style, Style) else _read(region.style, backbone, where)
     )
-    if style.family != backbone.family:
+    if not style.fits(backbone.family):
         raise RecipeError(
             f"{where}: {style.name!r} was made for backbone family {style.family!r}; this backbone "
             f"is of family {backbone.family!r}"

@@ -201,7 +201,7 @@ def test_mistakes_surface_before_any_denoising(editor: Editor, folder: Path) -> 
 
     base = edit_of(folder)
     one = base.regions[0]
-    foreign = Style("alien", "sd1", {}, {})
+    foreign = Style("alien", "sd1", words={"<alien>": torch.zeros(1, 768)})
     cases: list[tuple[Edit, type[Exception], str]] = [
         (replace(base, fusion=Fusing("difstyler")), RecipeError, "did you mean 'diffstyler'"),
         (replace(base, fusion=Fusing("diffstyler", preset="refrence")), RecipeError, "'reference'"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from locstyle.errors import StyleError
+
 
 @dataclass(frozen=True, eq=False)
 class Delta:
@@ -28,4 +30,34 @@ class Delta:
         """The update written out, in the shape of the layer's weight and its own dtype."""
         return self.scale * (self.up.flatten(1) @ self.down.flatten(1)).reshape(
             self.up.shape[0], *self.down.shape[1:]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Extra keys and values of one cross-attention: `k` and `v`, [n, inner] each."""
+
+    k: Tensor
+    v: Tensor
+
+    def __post_init__(self) -> None:
+        if self.k.ndim != 2 or self.k.shape != self.v.shape or 0 in self.k.shape:
+            raise StyleError(
+                f"tokens: keys {tuple(self.k.shape)} and values {tuple(self.v.shape)}; "
+                "give [n, inner] each"
+            )
+
+
+def check_words(placeholder: str, vectors: Tensor) -> None:
+    """Refuses what cannot stand for a placeholder in a prompt.
+
+    Raises:
+        StyleError: the placeholder is empty or holds spaces, or the vectors are no floats [n, d].
+    """
+    if not placeholder or placeholder != "".join(placeholder.split()):
+        raise StyleError(f"words: placeholder {placeholder!r}; give one word, such as '<ink>'")
+    if vectors.ndim != 2 or 0 in vectors.shape or not vectors.is_floating_point():
+        raise StyleError(
+            f"words: {placeholder!r} is {vectors.dtype} {tuple(vectors.shape)}; "
+            "give floats [n, d], one row for each token it stands for"
         )

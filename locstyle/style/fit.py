@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style.data import Delta
 from locstyle.style.keys import reason
 
 if TYPE_CHECKING:
@@ -96,8 +95,8 @@ class Match:
             )
         return down, up
 
-    def require_some(self, deltas: Mapping[str, Delta], coverage: Coverage) -> None:
+    def require_some(self, coverage: Coverage) -> None:
         """Refuses a file of which no key acts."""
-        if not deltas:
+        if not coverage.applied:
             table = coverage.describe() or "it holds no tensors"
             raise StyleError(f"{self.file}: nothing in it applies ({self}):\n{table}")

@@ -70,7 +70,7 @@ def read_foreign(
             deltas[name] = Delta(down, up, scaling.scale(name, held.get("alpha"), down.shape[0]))
             applied += keys
     coverage = Coverage(tuple(applied), tuple(unmatched), tuple(unsupported), scaling.notes())
-    match.require_some(deltas, coverage)
+    match.require_some(coverage)
     meta = {ours: header[theirs] for theirs, ours in _META.items() if header.get(theirs)}
     return Style(file.stem, family or match.made_for, deltas, meta), coverage
 

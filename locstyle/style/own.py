@@ -1,4 +1,4 @@
-"""Our own layout of style files, read back."""
+"""Our own layout of style files, read back; `tensors_of` writes it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style.data import Delta
-from locstyle.style.fit import Coverage, Match
-from locstyle.style.style import Style
+from locstyle.style.data import Delta, Tokens
+from locstyle.style.fit import FLOATS, Coverage, Match
+from locstyle.style.reference import Reference
+from locstyle.style.style import ANY, Style
 from locstyle.style.tensors import FORMAT, STRUCTURE
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
 
-_KEY = re.compile(r"^deltas\.(.+)\.(down|up|scale)$")
+_KEYS = tuple(
+    re.compile(rf"^(?P<kind>{kind})\.(?P<name>{name})(?P<part>{part})$")
+    for kind, name, part in (
+        ("deltas", ".+", r"\.(down|up|scale)"),
+        ("tokens", ".+", r"\.(k|v)"),
+        ("references", r"\d+", r"\.(pixels|area)"),
+        ("words", ".+", ""),
+    )
+)
+_Parts = Mapping[str, Mapping[str, Tensor]]
+"""Tensors by what they belong to (a site, a number, a placeholder) and their part of it."""
 
 
 def read_own(
@@ -30,9 +41,55 @@ def read_own(
             f"{match.file}: style format {header['locstyle.format']!r}; this locstyle reads "
             f"{FORMAT!r}, a newer one may read it"
         )
-    if match.family is not None and match.made_for != match.family:
+    if match.family is not None and match.made_for not in (match.family, ANY):
         raise StyleError(f"{match.file}: {match}; train the style again for this backbone")
-    parts, coverage = _parts(tensors, sites)
+    kinds, coverage = _by_kind(tensors, sites)
+    match.require_some(coverage)
+    deltas = _deltas(match, kinds["deltas"], sites)
+    meta = {key: value for key, value in header.items() if key not in STRUCTURE}
+    try:
+        style = Style(
+            header.get("name", match.file.stem),
+            match.made_for,
+            deltas,
+            meta,
+            references=_references(kinds["references"]),
+            words={name: part[""] for name, part in kinds["words"].items()},
+            tokens=_tokens(kinds["tokens"], sites),
+        )
+    except StyleError as error:
+        raise StyleError(f"{match.file}: {error}") from error
+    return style, coverage
+
+
+def _by_kind(
+    tensors: Mapping[str, Tensor], sites: Sites | None
+) -> tuple[dict[str, dict[str, dict[str, Tensor]]], Coverage]:
+    kinds: dict[str, dict[str, dict[str, Tensor]]] = {
+        kind: {} for kind in ("deltas", "tokens", "references", "words")
+    }
+    applied, unmatched, unsupported = [], [], []
+    for key, tensor in tensors.items():
+        found = next(filter(None, (pattern.match(key) for pattern in _KEYS)), None)
+        if found is None:
+            unsupported.append(key)
+        elif sites is not None and not _acts(found["kind"], found["name"], sites):
+            unmatched.append(key)
+        else:
+            named = kinds[found["kind"]].setdefault(found["name"], {})
+            named[found["part"].removeprefix(".")] = tensor
+            applied.append(key)
+    return kinds, Coverage(tuple(applied), tuple(unmatched), tuple(unsupported))
+
+
+def _acts(kind: str, name: str, sites: Sites) -> bool:
+    """Whether the backbone has what the tensor changes."""
+    if kind == "deltas":
+        return name in sites and bool(sites[name].shape)
+    return kind != "tokens" or (name in sites and sites[name].role == "cross")
+
+
+def _deltas(match: Match, parts: _Parts, sites: Sites | None) -> dict[str, Delta]:
     deltas = {}
     for name, part in parts.items():
         down, up = match.pair(name, part)
@@ -42,23 +99,27 @@ def read_own(
         if not math.isfinite(scale):
             raise StyleError(f"{match.file}: {name!r} has no finite scale; the file is incomplete")
         deltas[name] = Delta(down, up, scale)
-    match.require_some(deltas, coverage)
-    meta = {key: value for key, value in header.items() if key not in STRUCTURE}
-    return Style(header.get("name", match.file.stem), match.made_for, deltas, meta), coverage
+    return deltas
 
 
-def _parts(
-    tensors: Mapping[str, Tensor], sites: Sites | None
-) -> tuple[dict[str, dict[str, Tensor]], Coverage]:
-    parts: dict[str, dict[str, Tensor]] = {}
-    applied, unmatched, unsupported = [], [], []
-    for key, tensor in tensors.items():
-        found = _KEY.match(key)
-        if found is None:
-            unsupported.append(key)
-        elif sites is not None and (found[1] not in sites or not sites[found[1]].shape):
-            unmatched.append(key)
-        else:
-            parts.setdefault(found[1], {})[found[2]] = tensor
-            applied.append(key)
-    return parts, Coverage(tuple(applied), tuple(unmatched), tuple(unsupported))
+def _tokens(parts: _Parts, sites: Sites | None) -> dict[str, Tokens]:
+    tokens = {}
+    for name, part in parts.items():
+        if set(part) != {"k", "v"} or not all(tensor.dtype in FLOATS for tensor in part.values()):
+            raise StyleError(f"tokens of {name}: need k and v, both floats")
+        tokens[name] = Tokens(**part)
+        found, keys = tokens[name].k.shape[1], f"{name}.to_k"
+        if sites is not None and keys in sites and sites[keys].shape[0] != found:
+            raise StyleError(
+                f"tokens of {name}: {found} wide, this backbone's keys are {sites[keys].shape[0]}"
+            )
+    return tokens
+
+
+def _references(parts: _Parts) -> tuple[Reference, ...]:
+    """In the order of their numbers, which count from 0."""
+    found = [parts.get(str(number), {}) for number in range(len(parts))]
+    for number, part in enumerate(found):
+        if "pixels" not in part:
+            raise StyleError(f"reference {number} has no pixels; the file is incomplete")
+    return tuple(Reference(part["pixels"], part.get("area")) for part in found)

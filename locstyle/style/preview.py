@@ -22,7 +22,7 @@ def thumbnail(image: Image, side: int = SIDE) -> str:
     return base64.b64encode(data.getvalue()).decode()
 
 
-def picture(preview: str) -> Image | None:
+def opened(preview: str) -> Image | None:
     """The picture a header's preview holds, with or without "data:…," before it, if readable."""
     from PIL import Image
 

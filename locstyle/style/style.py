@@ -1,51 +1,110 @@
-"""Styles as data: what is learned of a style, one safetensors file whose header says what it is."""
+"""Style: what is known of a style, in one safetensors file whose header says what it is."""
 
 from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
+from torch import Tensor
 
 from locstyle.errors import OutputError, StyleError
 from locstyle.files import write_atomic
-from locstyle.style.data import Delta
-from locstyle.style.preview import picture, thumbnail
+from locstyle.style.data import Delta, Tokens, check_words
+from locstyle.style.preview import opened, thumbnail
+from locstyle.style.reference import SIDE, Reference
 from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, tensors_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
     from locstyle.engine.sites import Sites
+    from locstyle.masks import Mask
+    from locstyle.photo import Photo
+
+
+ANY = "any"
+"""The family of styles that fit every backbone: those of nothing but references."""
 
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A learned style: which layers change and by what, and how it was made.
+    """A style: what changes a backbone's pictures towards it, and how it was made.
 
-    `deltas` is keyed by site name. `meta` holds free text about it; our own encoders write
-    base_digest, trigger, encoder, options, made_by, licence, preview and seed.
+    It carries one or more kinds of data. `deltas` change layers, by site name. `references` are
+    pictures that show the style. `words` are vectors [n, d] that stand for a placeholder in a
+    prompt, n tokens long. `tokens` are extra keys and values, by name of the cross-attention site.
+    `meta` holds free text about it; our own encoders write base_digest, trigger, encoder, options,
+    made_by, licence, preview and seed.
+
+    Raises:
+        StyleError: it carries nothing, or something that cannot be used.
     """
 
     name: str
     family: str
-    deltas: Mapping[str, Delta]
-    meta: Mapping[str, str]
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()
+    words: Mapping[str, Tensor] = field(default_factory=dict)
+    tokens: Mapping[str, Tokens] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         taken = sorted(STRUCTURE & set(self.meta))
         if taken:
             raise StyleError(f"style {self.name!r}: meta key {taken[0]!r} is the file format's own")
+        if not self.kinds:
+            raise StyleError(
+                f"style {self.name!r}: carries nothing; give it deltas, references, words or tokens"
+            )
+        if self.family == ANY and self.kinds != {"reference"}:
+            raise StyleError(
+                f"style {self.name!r}: carries {', '.join(sorted(self.kinds))}, which belong to "
+                f"one family of backbones; only references are of family {ANY!r}"
+            )
+        for placeholder, vectors in self.words.items():
+            check_words(placeholder, vectors)
+
+    @classmethod
+    def from_pictures(
+        cls,
+        name: str,
+        pictures: Sequence[Photo | Image.Image],
+        areas: Sequence[Mask | None] | None = None,
+        *,
+        side: int = SIDE,
+    ) -> Self:
+        """A style that is pictures, which fits every backbone; see `Reference.of`.
+
+        `areas`: one for each picture, where to take the style from.
+
+        Raises:
+            StyleError: no picture, or one of which nothing is left.
+        """
+        found = zip(pictures, areas or [None] * len(pictures), strict=True)
+        references = tuple(Reference.of(picture, area, side=side) for picture, area in found)
+        return cls(name, ANY, references=references)
 
     @property
     def kinds(self) -> frozenset[str]:
-        """What the style carries; a fusion says which of these it can use."""
-        return frozenset({"deltas"})
+        """What it carries, of "deltas", "reference", "words" and "tokens"; a fusion says which of
+        these it can use."""
+        held = {
+            "deltas": self.deltas,
+            "reference": self.references,
+            "words": self.words,
+            "tokens": self.tokens,
+        }
+        return frozenset(kind for kind, data in held.items() if data)
+
+    def fits(self, family: str) -> bool:
+        """Whether it can act on backbones of that family."""
+        return self.family in (family, ANY)
 
     @property
     def trigger(self) -> str:
@@ -59,31 +118,35 @@ class Style:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of what the style does (sites, numbers, scales), not of what is said about it."""
+        """sha256 of what the style does (its tensors by name), not of what is said about it."""
         total = hashlib.sha256()
-        for key, tensor in sorted(tensors_of(self.deltas).items()):
+        for key, tensor in sorted(tensors_of(self).items()):
             total.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
         return total.hexdigest()
 
     @property
-    def preview(self) -> Image | None:
-        """The small picture in the header, if it has a readable one."""
-        return picture(self.meta.get("preview", ""))
+    def preview(self) -> Image.Image | None:
+        """The small picture in the header if it has a readable one, else its first reference."""
+        small = opened(self.meta.get("preview", ""))
+        return self.references[0].image if small is None and self.references else small
 
     def to(self, dtype: torch.dtype) -> Style:
-        """The same style with its tensors in another dtype (float16 halves the file)."""
+        """The same style with its numbers in another dtype (float16 halves the file); references
+        stay."""
         deltas = {
             site: Delta(delta.down.to(dtype), delta.up.to(dtype), delta.scale)
             for site, delta in self.deltas.items()
         }
-        return replace(self, deltas=deltas)
+        words = {placeholder: vectors.to(dtype) for placeholder, vectors in self.words.items()}
+        tokens = {site: Tokens(t.k.to(dtype), t.v.to(dtype)) for site, t in self.tokens.items()}
+        return replace(self, deltas=deltas, words=words, tokens=tokens)
 
     def with_meta(self, **meta: str) -> Style:
         """The same style with header entries added or replaced."""
         return replace(self, meta={**self.meta, **meta})
 
-    def with_preview(self, image: Image) -> Style:
+    def with_preview(self, image: Image.Image) -> Style:
         """The same style with a small copy of `image` in its header."""
         return self.with_meta(preview=thumbnail(image))
 
@@ -102,9 +165,10 @@ class Style:
             "name": self.name,
             "family": self.family,
             "kind": ",".join(sorted(self.kinds)),
-            "rank": str(self.rank),
         }
-        write_atomic(path, file_bytes(tensors_of(self.deltas), header))
+        if self.deltas:
+            header["rank"] = str(self.rank)
+        write_atomic(path, file_bytes(tensors_of(self), header))
         return path
 
     @classmethod
@@ -121,17 +185,23 @@ class Style:
         return read_style(path, sites=backbone_sites, family=family)[0]
 
     def __repr__(self) -> str:
-        size = f"{len(self.deltas)} sites, rank {self.rank}"
-        return f"Style({self.name!r}, family={self.family!r}, {size})"
+        return f"Style({self.name!r}, family={self.family!r}, {', '.join(self._contents())})"
+
+    def _contents(self) -> Iterator[str]:
+        """What it carries, in words."""
+        if self.deltas:
+            yield f"{len(self.deltas)} sites, rank {self.rank}"
+        if self.references:
+            yield f"{len(self.references)} reference{'s' * (len(self.references) > 1)}"
+        for placeholder, vectors in self.words.items():
+            yield f"{placeholder} of {len(vectors)} tokens"
+        if self.tokens:
+            yield f"tokens on {len(self.tokens)} sites"
 
     def _repr_html_(self) -> str:
-        preview = self.meta.get("preview", "") if self.preview else ""
-        picture = (
-            f"<img src='data:image;base64,{html.escape(preview.rpartition(',')[2], quote=True)}'>"
-            if preview
-            else ""
-        )
-        words = {"family": self.family, "rank": str(self.rank), "sites": str(len(self.deltas))}
+        shown = self.preview
+        picture = f"<img src='data:image/png;base64,{thumbnail(shown)}'>" if shown else ""
+        words = {"family": self.family, "carries": ", ".join(self._contents())}
         words |= {k: self.meta[k] for k in ("trigger", "encoder", "licence") if k in self.meta}
         rows = "".join(f"<tr><td>{k}</td><td>{html.escape(v)}</td></tr>" for k, v in words.items())
         return f"<b>{html.escape(self.name)}</b><br>{picture}<table>{rows}</table>"

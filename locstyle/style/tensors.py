@@ -5,28 +5,50 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style.data import Delta
+
+if TYPE_CHECKING:
+    from locstyle.style.data import Delta
+    from locstyle.style.style import Style
 
 FORMAT = "1"
 STRUCTURE = frozenset({"locstyle.format", "name", "family", "kind", "rank"})
 """Keys of the header that say what the file is; the others are free text."""
 
 
-def tensors_of(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
-    """The tensors of a file by name; scales are float64 so that they come back exactly."""
-    tensors = {}
+def tensors_of(style: Style) -> dict[str, Tensor]:
+    """The tensors of a file by name: `deltas.<site>.down|up|scale`,
+    `references.<number>.pixels|area`, `words.<placeholder>` and `tokens.<site>.k|v`.
+
+    Raises:
+        StyleError: a scale is not finite.
+    """
+    tensors = _of_deltas(style.deltas)
+    for number, reference in enumerate(style.references):
+        tensors[f"references.{number}.pixels"] = reference.pixels
+        if reference.area is not None:
+            tensors[f"references.{number}.area"] = reference.area
+    tensors |= {f"words.{placeholder}": vectors for placeholder, vectors in style.words.items()}
+    for site, tokens in style.tokens.items():
+        tensors |= {f"tokens.{site}.k": tokens.k, f"tokens.{site}.v": tokens.v}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _of_deltas(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
+    """Scales are float64 so that they come back exactly."""
+    tensors: dict[str, Tensor] = {}
     for site, delta in deltas.items():
         if not math.isfinite(delta.scale):
             raise StyleError(f"site {site}: scale {delta.scale} is not finite")
-        tensors[f"deltas.{site}.down"] = delta.down.detach().cpu().contiguous()
-        tensors[f"deltas.{site}.up"] = delta.up.detach().cpu().contiguous()
-        tensors[f"deltas.{site}.scale"] = torch.tensor(delta.scale, dtype=torch.float64)
+        scale = torch.tensor(delta.scale, dtype=torch.float64)
+        tensors |= {f"deltas.{site}.down": delta.down, f"deltas.{site}.up": delta.up}
+        tensors[f"deltas.{site}.scale"] = scale
     return tensors
 
 
