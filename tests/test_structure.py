@@ -30,12 +30,13 @@ FLOORS = (
     }
     | {"segment_file", "segments", "selection", "texture"}
     | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"},
-    {"edit", "options", "measure", "style"},
+    {"edit", "options", "measure", "style", "bookmark"},
     {"engine.intervene", "engine.backbone", "engine.backbones.unet", "engine.backbones.atlas"}
-    | {"engine.backbones.processor", "engine.backbones", "engine.backbones.checkpoint"},
-    {"engine.ownership", "engine.trajectory", "engine.training"},
+    | {"engine.backbones.processor", "engine.backbones", "engine.backbones.checkpoint"}
+    | {"engine.backbones.words"},
+    {"engine.ownership", "engine.trajectory", "engine.training", "views"},
     {"engine.plan"},
-    {"engine.interventions", "engine.regional"},
+    {"engine.extra_tokens", "engine.interventions", "engine.regional"},
     {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
     {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """An encoded prompt: `states` [1, tokens, dim]; `cut` is the end of it that did not fit, or
-    ""."""
+    """An encoded prompt: `states` [1, tokens, dim]; `cut` is the end of it that did not fit, or "".
+
+    `used` counts the tokens that are the prompt's, its two ends included; padding follows. `spans`
+    says where learned words stand: placeholder → (first, last + 1) token, of its first mention.
+    """
 
     prompt: str
     states: Tensor
     cut: str = ""
+    used: int = 0
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Backbone(Protocol):
@@ -67,11 +72,22 @@ class Backbone(Protocol):
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images [B, 3, H, W] in [0, 1] of latents [B, channels, h, w]."""
+        """Images [B, 3, H, W] in [0, 1] of latents [B, channels, h, w]; passes gradients on to
+        latents that require them."""
         ...
 
-    def text(self, prompt: str) -> Text:
-        """The encoded prompt."""
+    def text(self, prompt: str, words: Mapping[str, Tensor] | None = None) -> Text:
+        """The encoded prompt; placeholders of `words` in it stand for those vectors [n, dim].
+
+        Gradients reach vectors that require them; nothing else is touched.
+
+        Raises:
+            StyleError: vectors of another width than this text encoder's.
+        """
+        ...
+
+    def word_vectors(self, text: str) -> Tensor:
+        """What the token embedding has for the words of a text: [tokens, dim], a copy."""
         ...
 
     def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.atlas import unet_sites
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.processor import processor
+from locstyle.engine.backbones.words import Words, check_words, numbers, spell, spoken
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, leading_timesteps
 from locstyle.errors import BackboneError
@@ -83,24 +84,30 @@ class UNetBackbone:
             latents = latents + posterior.std.float() * noise.to(latents)
         return latents * float(self.vae.config.scaling_factor)
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         scaled = latents / float(self.vae.config.scaling_factor)
-        images: Tensor = self.vae.decode(scaled.to(self.vae.dtype)).sample
-        return (images.float() / 2 + 0.5).clamp(0, 1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and latents.requires_grad):
+            images: Tensor = self.vae.decode(scaled.to(self.vae.dtype)).sample
+            return (images.float() / 2 + 0.5).clamp(0, 1)
 
-    @torch.no_grad()
-    def text(self, prompt: str) -> Text:
-        window = self.text_encoder.config.max_position_embeddings
-        tokens = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
-        cut = ""
-        if len(tokens) > window:
-            cut = self.tokenizer.decode(tokens[window - 1 : -1], skip_special_tokens=True)
-        padded = self.tokenizer(
-            prompt, padding="max_length", max_length=window, truncation=True, return_tensors="pt"
-        )
-        states = self.text_encoder(padded.input_ids.to(self.text_encoder.device)).last_hidden_state
-        return Text(prompt, states, cut)
+    def text(self, prompt: str, words: Words | None = None) -> Text:
+        words = words or {}
+        encoder = self.text_encoder
+        check_words(words, encoder.config.hidden_size)
+        window = encoder.config.max_position_embeddings
+        spelling = spell(self.tokenizer, prompt, words, window)
+        is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
+        with (
+            torch.set_grad_enabled(is_learning),
+            spoken(encoder.get_input_embeddings(), spelling),
+        ):
+            ids = torch.tensor([spelling.ids], device=encoder.device)
+            states = encoder(ids).last_hidden_state
+        return Text(prompt, states, spelling.cut, spelling.used, spelling.spans)
+
+    def word_vectors(self, text: str) -> Tensor:
+        table: Tensor = self.text_encoder.get_input_embeddings().weight
+        return table[numbers(self.tokenizer, text)].detach().clone()
 
     def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
         # Rows advance in float32 whatever the network runs in, so steps do not lose bits.
