@@ -43,8 +43,10 @@ from .engine.training import Training as Training
 from .engine.training import generator as generator
 from .engine.training import train as train
 from .engine.trajectory import Inversion as Inversion
+from .engine.trajectory import Pivot as Pivot
 from .engine.trajectory import Trajectory as Trajectory
 from .engine.trajectory import invert as invert
+from .engine.trajectory import pivot as pivot
 from .errors import BackboneError as BackboneError
 from .errors import DenoiseError as DenoiseError
 from .errors import LocstyleError as LocstyleError

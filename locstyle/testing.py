@@ -13,13 +13,14 @@ import torch
 
 from locstyle.conformance import check_segmenter as check_segmenter
 from locstyle.conformance import two_objects as two_objects
+from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.plan import Scene, SceneRegion, Window
 from locstyle.engine.sites import Site
 from locstyle.engine.trajectory import Inversion, invert
 from locstyle.masks import Mask, Partition
-from locstyle.style import Delta, Style
+from locstyle.style import Delta, Style, Tokens
 
 CONTEXT = 16
 """Width of the tiny backbone's text states."""
@@ -144,6 +145,16 @@ def random_style(
     return Style(f"random-{seed}", backbone.family, deltas, {"trigger": f"style {seed}"})
 
 
+def random_tokens(backbone: UNetBackbone, seed: int = 0, *, count: int = 4) -> Style:
+    """A style with `count` random tokens for every cross-attention, strong enough to show."""
+    draw = torch.Generator().manual_seed(seed)
+    tokens = {}
+    for site in backbone.sites.where(role="cross"):
+        inner = backbone.sites[f"{site.name}.to_k"].shape[0]
+        tokens[site.name] = Tokens(*torch.randn(2, count, inner, generator=draw))
+    return Style(f"tokens-{seed}", backbone.family, tokens=tokens)
+
+
 def tiny_scene(
     backbone: UNetBackbone,
     styles: Sequence[Style | None],
@@ -163,14 +174,21 @@ def tiny_scene(
     visited = schedule if inversion.steps is None else backbone.schedule(inversion.steps)
     empty = backbone.text("")
     with torch.no_grad():
-        content = invert(backbone, latent, visited, text=empty, aligned=inversion.aligned)
+        content = invert(
+            backbone,
+            latent,
+            visited,
+            text=empty,
+            aligned=inversion.aligned,
+            refine=inversion.refine,
+        )
     return Scene(
         backbone=backbone,
         latent=latent,
         content=content,
         noise=torch.randn(latent.shape, generator=draw),
         regions=tuple(
-            SceneRegion(style, 1.0, backbone.text(f"r{i}"), backbone.text("bad"), Window())
+            SceneRegion(style, 1.0, _spoken(backbone, style, i), backbone.text("bad"), Window())
             for i, style in enumerate(styles)
         ),
         partition=Partition.of(masks or strips(len(styles))),
@@ -179,6 +197,13 @@ def tiny_scene(
         text=backbone.text("a"),
         negative=backbone.text("bad"),
     )
+
+
+def _spoken(backbone: UNetBackbone, style: Style | None, index: int) -> Text:
+    """The words a style has learned, or any others."""
+    if style is None or not style.words:
+        return backbone.text(f"r{index}")
+    return backbone.text(style.trigger, style.words)
 
 
 def strips(count: int, size: tuple[int, int] = (32, 32)) -> list[Mask]:

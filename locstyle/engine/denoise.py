@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from locstyle.engine.backbone import Backbone
+from locstyle.engine.backbone import Backbone, Text
 from locstyle.engine.intervene import Attachment, Call, Row
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
@@ -79,15 +79,15 @@ def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
 def _predict(
     backbone: Backbone, attachment: Attachment, call: Call, branches: Sequence[Branch], x: Tensor
 ) -> dict[str, Tensor]:
-    segments = max(len(branch.texts) for branch in branches)
+    segments = max(len(branch.texts(call.t)) for branch in branches)
     attachment.call = replace(call, segments=segments)
     latents = torch.cat([b.latent.at(call.t).to(x) if b.latent else x for b in branches])
-    states = torch.cat([_states(branch, segments) for branch in branches])
+    states = torch.cat([_states(branch.texts(call.t), segments) for branch in branches])
     predictions = backbone.predict(latents, call.t, states)
     return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
 
 
-def _states(branch: Branch, segments: int) -> Tensor:
+def _states(texts: tuple[Text, ...], segments: int) -> Tensor:
     """A row's text states [1, segments · tokens, dim]; a single text fills every segment."""
-    texts = branch.texts if len(branch.texts) > 1 else branch.texts * segments
+    texts = texts if len(texts) > 1 else texts * segments
     return torch.cat([text.states for text in texts], 1)

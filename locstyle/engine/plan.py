@@ -34,20 +34,22 @@ class Window:
 class Branch:
     """One row of the batch.
 
-    `text`: one text, or for a `MIXED` owner one per owner (unstyled first). `owner`: a region's
-    index, 0 for unstyled, or `MIXED`. `latent`: None for the latent being edited, or the trajectory
-    this row follows. `window`: the steps in which the row is evaluated at all.
+    `text`: one text, for a `MIXED` owner one per owner (unstyled first), or one per timestep.
+    `owner`: a region's index, 0 for unstyled, or `MIXED`. `latent`: None for the latent being
+    edited, or the trajectory this row follows. `window`: the steps in which the row is evaluated
+    at all.
     """
 
     name: str
-    text: Text | tuple[Text, ...]
+    text: Text | tuple[Text, ...] | Mapping[int, Text]
     owner: int = 0
     latent: Trajectory | None = None
     window: Window = field(default_factory=Window)
 
-    @property
-    def texts(self) -> tuple[Text, ...]:
-        return self.text if isinstance(self.text, tuple) else (self.text,)
+    def texts(self, t: int) -> tuple[Text, ...]:
+        """The row's texts at timestep `t`."""
+        text = self.text[t] if isinstance(self.text, Mapping) else self.text
+        return text if isinstance(text, tuple) else (text,)
 
 
 Predictions = Mapping[str, Tensor]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Phase = Literal["invert", "denoise", "train", "segment", "write"]
+Phase = Literal["invert", "pivot", "denoise", "train", "segment", "write"]
 
 
 @dataclass(frozen=True)
 class Step:
     """One finished step of a phase.
 
-    `index` counts from 1 to `total`. `loss` is set while training. `preview` decodes the present
-    latent when called, so nobody pays for a picture unasked; it is set while inverting and
-    denoising.
+    `index` counts from 1 to `total`. `loss` is set while training and pivoting. `preview` decodes
+    the present latent when called, so nobody pays for a picture unasked; it is set while inverting,
+    pivoting and denoising.
     """
 
     phase: Phase

@@ -59,6 +59,20 @@ class Schedule:
             noise = prediction
         return b**0.5 * clean + (1 - b) ** 0.5 * noise
 
+    def unmove(self, x: Tensor, prediction: Tensor, start: int, end: int) -> Tensor:
+        """The latent at `start` that `move` with this prediction takes to `x` at `end`.
+
+        `move` is linear in the latent and the prediction, so this inverts it exactly.
+        """
+        a, b = self.alpha(start), self.alpha(end)
+        if self.prediction == "v_prediction":
+            kept = (a * b) ** 0.5 + ((1 - a) * (1 - b)) ** 0.5
+            added = (a * (1 - b)) ** 0.5 - (b * (1 - a)) ** 0.5
+        else:
+            kept = (b / a) ** 0.5
+            added = (1 - b) ** 0.5 - kept * (1 - a) ** 0.5
+        return (x - added * prediction) / kept
+
 
 def leading_timesteps(steps: int, *, train_steps: int = 1000, offset: int = 1) -> tuple[int, ...]:
     """Descending timesteps with "leading" spacing, as Stable Diffusion's DDIM uses (981, 961, …,

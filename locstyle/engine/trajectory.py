@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from locstyle.engine.progress import OnStep, Step, ignore
@@ -17,24 +19,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Pivot:
+    """How `pivot` learns; the defaults are those of `CrystalNeuro/visual-concept-translator`.
+
+    `guidance`: w of the denoising that is to come back to the photo. `iterations`: at most this
+    many updates a step; 0 learns nothing and follows the path back as it is. `lr`: falls by half
+    over the schedule. A step ends early at a squared error below `tolerance`, which rises by
+    `slack` over the schedule.
+    """
+
+    guidance: float = 7.5
+    iterations: int = 50
+    lr: float = 1e-2
+    tolerance: float = 1e-5
+    slack: float = 1e-3
+
+
+@dataclass(frozen=True)
 class Inversion:
     """How a fusion wants the photo inverted.
 
     `steps`: None for the edit's own schedule, or a number; the reference DiffStyler takes 999 and
     samples 50. `aligned`: evaluate the network at the latent's own timestep; the default is the
     "lagged" form of the reference, which evaluates the latent of the level below at the timestep
-    above.
+    above. `refine`: see `invert`. `pivot`: None for the trajectory itself, or how to learn
+    unconditional texts that lead denoising back along it; see `pivot`.
     """
 
     steps: int | None = None
     aligned: bool = False
+    refine: int = 0
+    pivot: Pivot | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The latent [1, channels, h, w] at every timestep of an inversion, and at `CLEAN`."""
+    """The latent [1, channels, h, w] at every timestep of an inversion, and at `CLEAN`.
+
+    `rows`: how many rows the network evaluated to make it. `unconditional`: the texts that `pivot`
+    learned, by the timestep they are for; None where nothing was learned.
+    """
 
     latents: Mapping[int, Tensor]
+    rows: int = 0
+    unconditional: Mapping[int, Text] | None = None
 
     def at(self, t: int) -> Tensor:
         """The latent at timestep `t`.
@@ -58,10 +86,16 @@ def invert(
     *,
     text: Text,
     aligned: bool = False,
+    refine: int = 0,
     on_step: OnStep = ignore,
 ) -> Trajectory:
     """DDIM inversion of a clean `latent` [1, channels, h, w] without guidance, arXiv:2010.02502
     §4.3.
+
+    Going up, a step's prediction is made where the step begins; coming back, where it ended, so
+    the way back misses the photo. `refine` repeats each step that many times with the prediction
+    made at its present end, which converges to the latent that denoising takes back exactly: the
+    fixed point of AIDI, arXiv:2309.04907, without its acceleration. Costs 1 + `refine` rows a step.
 
     Raises:
         DenoiseError: a latent is not finite; names the step.
@@ -70,12 +104,93 @@ def invert(
     x, level = latent, CLEAN
     for index, t in enumerate(reversed(schedule.timesteps), start=1):
         seen_as = max(level, 0) if aligned else t
-        x = schedule.move(x, backbone.predict(x, seen_as, text.states), level, t)
-        require_finite(x, "inversion", index, schedule.steps)
-        latents[t] = x
+        above = schedule.move(x, backbone.predict(x, seen_as, text.states), level, t)
+        for _ in range(refine):
+            above = schedule.unmove(x, backbone.predict(above, t, text.states), t, level)
+        require_finite(above, "inversion", index, schedule.steps)
+        latents[t] = x = above
         level = t
         on_step(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
-    return Trajectory(latents)
+    return Trajectory(latents, schedule.steps * (1 + refine))
+
+
+def pivot(
+    backbone: Backbone,
+    content: Trajectory,
+    schedule: Schedule,
+    *,
+    text: Text,
+    how: Pivot,
+    on_step: OnStep = ignore,
+) -> Trajectory:
+    """The path guided denoising takes back from the noise with unconditional texts learned for it.
+
+    Null-text inversion, arXiv:2211.09794 alg. 1, with `text`, the empty one, in the role of the
+    prompt: pivot turning inversion of VCT, arXiv:2307.14352. For every step the unconditional text
+    is learned, from that of the step before, so that guidance leads to the next latent of
+    `content`. What comes back holds the latents so reached, which differ from `content` by what
+    was not learned, and the texts.
+
+    Raises:
+        DenoiseError: a latent is not finite; names the step.
+    """
+    # Latents made in inference mode cannot be learned from; their copies can.
+    with torch.inference_mode(False), torch.no_grad():
+        x, learned = content.at(schedule.noisiest).clone(), text.states.clone()
+        latents, unconditional, rows = {schedule.noisiest: x}, {}, content.rows
+        for index, t in enumerate(schedule.timesteps):
+            after = schedule.after(index)
+            conditional = backbone.predict(x, t, text.states.clone())
+            step = _Turn(backbone, schedule, how, x, conditional, t, after)
+            share = index / schedule.steps
+            learned, loss, tries = step.learn(learned, content.at(after).clone(), share)
+            unconditional[t] = replace(text, states=learned)
+            latents[after] = x = step.moved(learned)
+            rows += tries + 2
+            require_finite(x, "pivoting", index + 1, schedule.steps)
+            preview = backbone.preview(x)
+            on_step(Step("pivot", index + 1, schedule.steps, loss=loss, preview=preview))
+    return Trajectory(latents, rows, unconditional)
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """One step of `pivot`, from `x` at `t` to `after`."""
+
+    backbone: Backbone
+    schedule: Schedule
+    how: Pivot
+    x: Tensor
+    conditional: Tensor
+    t: int
+    after: int
+
+    def moved(self, states: Tensor) -> Tensor:
+        """Where guidance leads with these unconditional states."""
+        u = self.backbone.predict(self.x, self.t, states)
+        guided = u + self.how.guidance * (self.conditional - u)
+        return self.schedule.move(self.x, guided, self.t, self.after)
+
+    def learn(self, states: Tensor, target: Tensor, share: float) -> tuple[Tensor, float, int]:
+        """Better states, the last error before its update, and the updates made.
+
+        `share` of the schedule lies behind. The update of the iteration that passes the tolerance
+        is still made, as the reference does.
+        """
+        learned = states.clone().requires_grad_()
+        optimizer = torch.optim.Adam([learned], lr=self.how.lr * (1 - share / 2))
+        enough = self.how.tolerance + self.how.slack * share
+        error, tries = 0.0, 0
+        with torch.enable_grad():
+            while tries < self.how.iterations:
+                loss = F.mse_loss(self.moved(learned), target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                error, tries = float(loss.detach()), tries + 1
+                if error < enough:
+                    break
+        return learned.detach(), error, tries
 
 
 def require_finite(x: Tensor, phase: str, step: int, steps: int) -> None:

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler
 
 from locstyle import CLEAN
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.schedule import leading_timesteps
+from locstyle.engine.schedule import Schedule, leading_timesteps
 from locstyle.testing import tiny_backbone
 
 
@@ -67,3 +67,21 @@ def test_moving_there_and_back_is_the_identity(prediction: str) -> None:
     if prediction == "epsilon":
         there = schedule.move(x, x, CLEAN, 401)
         assert torch.allclose(schedule.move(there, x, 401, CLEAN), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize(("start", "end"), [(981, 961), (1, CLEAN), (21, 981), (501, 501)])
+def test_unmove_undoes_move(prediction: str, start: int, end: int) -> None:
+    schedule = tiny_backbone(prediction=prediction).schedule(50)
+    x, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    there = schedule.move(x, noise, start, end)
+    assert torch.allclose(schedule.unmove(there, noise, start, end), x, atol=1e-9)
+
+
+def test_a_step_between_equal_levels_changes_nothing() -> None:
+    """The last step of a schedule that ends at timestep 0, as the reference VCT's does."""
+    backbone = tiny_backbone()
+    schedule = Schedule(leading_timesteps(50, offset=0), backbone.alphas, float(backbone.alphas[0]))
+    x, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert schedule.timesteps[-1] == 0
+    assert torch.allclose(schedule.move(x, noise, 0, CLEAN), x, atol=1e-5)
