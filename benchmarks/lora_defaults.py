@@ -179,7 +179,18 @@ def loss_ratio(
                     size = (latents.shape[-2], latents.shape[-1])
                     attachment.call = ls.Call(0, 1, int(t), rows, size)
                     noise = ls.generator(level, "held out")
-                    found.append(float(noise_loss(backbone, latents, text.states, t, noise=noise)))
+                    found.append(
+                        float(
+                            noise_loss(
+                                backbone,
+                                latents,
+                                text.states,
+                                t,
+                                noise=noise,
+                                training=ls.Training(),
+                            )
+                        )
+                    )
     return mean(with_style) / mean(without)
 
 

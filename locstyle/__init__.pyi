@@ -1,6 +1,7 @@
 # The public names, all of them. Loaded lazily by `__init__.py`; plugins import nothing else.
 # `X as X` is how a stub says that a name is re-exported.
 from . import measure as measure
+from .bookmark import Bookmark as Bookmark
 from .edit import Edit as Edit
 from .edit import Fusing as Fusing
 from .edit import Region as Region
@@ -12,6 +13,7 @@ from .engine.backbone import Backbone as Backbone
 from .engine.backbone import Text as Text
 from .engine.backbone import load_backbone as load_backbone
 from .engine.denoise import denoise as denoise
+from .engine.extra_tokens import ExtraTokens as ExtraTokens
 from .engine.intervene import MIXED as MIXED
 from .engine.intervene import Call as Call
 from .engine.intervene import Intervention as Intervention
@@ -33,9 +35,9 @@ from .engine.plan import Window as Window
 from .engine.plan import guide as guide
 from .engine.progress import OnStep as OnStep
 from .engine.progress import Step as Step
-from .engine.schedule import CLEAN as CLEAN
 from .engine.regional import Donor as Donor
 from .engine.regional import RegionalReads as RegionalReads
+from .engine.schedule import CLEAN as CLEAN
 from .engine.schedule import Schedule as Schedule
 from .engine.sites import Site as Site
 from .engine.sites import Sites as Sites
@@ -91,5 +93,7 @@ from .style import Style as Style
 from .style import Tokens as Tokens
 from .style import find_style as find_style
 from .style import thumbnail as thumbnail
+from .views import Latents as Latents
+from .views import Views as Views
 
 __version__: str

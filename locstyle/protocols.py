@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from locstyle.bookmark import Bookmark
     from locstyle.engine.backbone import Backbone
     from locstyle.engine.plan import Plan, Scene
     from locstyle.engine.progress import OnStep
@@ -94,7 +98,8 @@ class StyleRequest:
     """What a style encoder is asked for, besides the images.
 
     `prompt` is the trigger the style will answer to; `made_by` is the command that asked, for the
-    file.
+    file. `resume` is a file in which a training keeps how far it got and from which it goes on;
+    None keeps nothing.
     """
 
     name: str
@@ -102,6 +107,17 @@ class StyleRequest:
     seed: int = 0
     licence: str = ""
     made_by: str = ""
+    resume: Path | None = None
+
+    def keeper(self, *facts: object, images: Sequence[Image]) -> Bookmark | None:
+        """The bookmark of the training that `facts` and the pictures decide, beside the seed."""
+        if self.resume is None:
+            return None
+        from locstyle.bookmark import Bookmark
+
+        pixels = [sha256(image.convert("RGB").tobytes()).hexdigest() for image in images]
+        sizes = [image.size for image in images]
+        return Bookmark.of(self.resume, self.seed, facts, pixels, sizes)
 
 
 class StyleEncoder(Protocol):

@@ -30,7 +30,8 @@ MIN_SNR = 5.0  # γ, arXiv:2303.09556
 class LoRA:
     """Trains a LoRA on pictures of one style; the backbone is left exactly as it was.
 
-    `encode` returns a whole Style or raises: a cancelled training leaves nothing behind.
+    `encode` returns a whole Style or raises: a cancelled training leaves nothing behind, save for
+    its bookmark where the request has one.
     """
 
     makes = frozenset({"deltas"})
@@ -114,12 +115,14 @@ class LoRA:
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
         prompt = request.prompt or f"a painting in {request.name} style"
+        options = json.dumps(asdict(self.options), sort_keys=True)
         batches = _Batches(images, prompt, self.options, backbone, request.seed)
-        deltas, loss = self._learn(backbone, batches, request.seed, on_step)
+        keeper = request.keeper("lora", prompt, options, backbone.digest, images=images)
+        deltas, loss = self._learn(backbone, batches, request.seed, keeper, on_step)
         facts = {
             "trigger": prompt,
             "encoder": f"lora {ls.__version__}",
-            "options": json.dumps(asdict(self.options), sort_keys=True),
+            "options": options,
             "base_digest": backbone.digest,
             "seed": str(request.seed),
             "loss": f"{loss:.5f}",
@@ -130,7 +133,12 @@ class LoRA:
         return ls.Style(request.name, backbone.family, deltas, meta).with_preview(images[0])
 
     def _learn(
-        self, backbone: Any, batches: _Batches, seed: int, on_step: ls.OnStep | None
+        self,
+        backbone: Any,
+        batches: _Batches,
+        seed: int,
+        keeper: ls.Bookmark | None,
+        on_step: ls.OnStep | None,
     ) -> tuple[dict[str, ls.Delta], float]:
         """What the layers learned, and the mean loss of the last fifth of the steps."""
         o = self.options
@@ -144,10 +152,11 @@ class LoRA:
             stratified=o.stratified,
             seed=seed,
         )
-        report = {} if on_step is None else {"on_step": on_step}
+        more: dict[str, Any] = {"keeper": keeper, "dice": batches.dice}
+        more |= {} if on_step is None else {"on_step": on_step}
         with adapted(backbone, o.rank, TARGETS[o.targets], seed) as layers:
             parameters = [p for layer in layers.values() for p in _factors(layer)]
-            losses = ls.train(backbone, parameters, draw=batches, training=training, **report)
+            losses = ls.train(backbone, parameters, draw=batches, training=training, **more)
             deltas = {name: _delta(layer, o.scale, o.half) for name, layer in layers.items()}
         if not all(_is_finite(delta) for delta in deltas.values()):
             raise ls.DenoiseError(
@@ -230,33 +239,34 @@ def _is_finite(delta: ls.Delta) -> bool:
 
 
 class _Batches:
-    """Draws batches of latents and text states; latents are encoded once unless resampled."""
+    """Draws batches of latents and of text states."""
 
     def __init__(
         self, images: Sequence[Image], prompt: str, options: LoRA.Options, backbone: Any, seed: int
     ) -> None:
         import torch
 
-        self._backbone, self._options = backbone, options
-        pools = _pictures(images, options, backbone, seed)
-        self._pools = pools if options.resample else [backbone.encode(pool) for pool in pools]
+        how = ls.Views(options.crops, options.zoom, options.flips, options.hues, options.size)
+        self._latents = ls.Latents(
+            how.of(images, backbone, seed), backbone, seed, resample=options.resample
+        )
+        self._rows = options.batch
         prompts = _prompts(prompt, options)
         self._states = torch.cat([_states(backbone, text) for text in prompts])
         self._shares = torch.tensor(list(prompts.values()))
-        self._sizes = torch.tensor([float(len(pool)) for pool in pools])
-        self._data = ls.generator(seed, "data")
-        self._posterior = ls.generator(seed, "posterior")
+
+    @property
+    def dice(self) -> tuple[torch.Generator, ...]:
+        return self._latents.dice, self._latents.posterior
 
     def __call__(self) -> tuple[Tensor, Tensor]:
         import torch
 
-        rows = self._options.batch
-        pool = self._pools[int(torch.multinomial(self._sizes, 1, generator=self._data))]
-        chosen = pool[torch.randint(len(pool), (rows,), generator=self._data)]
-        if self._options.resample:
-            chosen = self._backbone.encode(chosen, sample=self._posterior)
-        words = torch.multinomial(self._shares, rows, replacement=True, generator=self._data)
-        return chosen, self._states[words]
+        latents = self._latents.draw(self._rows)
+        words = torch.multinomial(
+            self._shares, self._rows, replacement=True, generator=self._latents.dice
+        )
+        return latents, self._states[words]
 
 
 def _prompts(prompt: str, options: LoRA.Options) -> dict[str, float]:
@@ -277,64 +287,6 @@ def _states(backbone: Any, prompt: str) -> Tensor:
         )
     states: Tensor = text.states
     return states
-
-
-def _pictures(
-    images: Sequence[Image], options: LoRA.Options, backbone: Any, seed: int
-) -> list[Tensor]:
-    """Training pictures in [0, 1], one tensor [N, 3, H, W] per size."""
-    import torch
-
-    multiple = backbone.multiple
-    usual = backbone.native // 2 if options.crops else backbone.native
-    side = -(-(options.size or usual) // multiple) * multiple
-    drawn = ls.generator(seed, "crops")
-    found: dict[tuple[int, ...], list[Tensor]] = {}
-    for index in range(max(options.crops, len(images))):
-        image = images[index % len(images)]
-        if options.crops:
-            picture = _crop(image, side, side / backbone.native, options.zoom, drawn)
-        else:
-            picture = _whole(image, side, multiple)
-        if options.flips and torch.rand((), generator=drawn) < 0.5:
-            picture = picture.flip(-1)
-        if options.hues:
-            picture = picture[torch.randperm(3, generator=drawn)]
-        found.setdefault(tuple(picture.shape), []).append(picture)
-    return [torch.stack(same).to(backbone.device) for same in found.values()]
-
-
-def _crop(image: Image, side: int, share: float, zoom: float, drawn: torch.Generator) -> Tensor:
-    """A random square at the scale that an edit sees the picture at, or enlarged up to `zoom`.
-
-    `share` is the side of a crop over that of the whole picture as the backbone takes it.
-    """
-    import torch
-
-    shorter = min(image.size)
-    enlarged, x, y = torch.rand(3, generator=drawn).tolist()
-    edge = min(shorter, max(1.0, shorter * share / (1 + (zoom - 1) * enlarged)))
-    left, top = (image.width - edge) * x, (image.height - edge) * y
-    return _resized(image, (side, side), (left, top, left + edge, top + edge))
-
-
-def _whole(image: Image, side: int, multiple: int) -> Tensor:
-    """The whole picture, its shorter side `side` pixels, the longer one rounded to `multiple`."""
-    scale = side / min(image.size)
-    width, height = (max(side, round(edge * scale / multiple) * multiple) for edge in image.size)
-    return _resized(image, (width, height), None)
-
-
-def _resized(
-    image: Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
-) -> Tensor:
-    """A part of the picture at `size` (width, height): [3, height, width] in [0, 1]."""
-    import numpy as np
-    import torch
-    from PIL import Image as pillow
-
-    small = image.convert("RGB").resize(size, pillow.Resampling.LANCZOS, box=box)
-    return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 255
 
 
 @ls.hookimpl

@@ -53,14 +53,17 @@ def train(
 ) -> None:
     """Learn a style from IMAGES with an ENCODER.
 
-    `lora` is ours; `locstyle plugins` lists more.
+    `locstyle plugins` lists them. A training that was stopped goes on from OUTPUT's `.resume` file
+    when the same command is given again.
     """
     host: Host = ctx.obj
     check_output(output, images, suffixes=(".safetensors",))
     maker = host.style_encoder(encoder, read_options(options), preset=preset)
     backbone, device = str(given.pop("backbone")), str(given.pop("device"))
-    style = _encode(host, maker, images, _request(ctx, output, given), (backbone, device))
+    request = _request(ctx, output, given)
+    style = _encode(host, maker, images, request, (backbone, device))
     style.save(output)
+    output.with_suffix(".resume").unlink(missing_ok=True)
     if as_json:
         print_json(_facts(style, output))
     else:
@@ -79,6 +82,7 @@ def _request(
         seed=int(given["seed"] or 0),
         licence=str(given["licence"]),
         made_by=_command_line(ctx),
+        resume=output.with_suffix(".resume"),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ class Training:
     min_snr: float | None = (
         None  # γ of min-SNR weighting, arXiv:2303.09556; None weighs all t alike
     )
+    clean_l1: float = 0.0  # weight of the L1 distance between predicted and true clean picture
+    clean_space: Literal["latent", "pixel"] = "latent"  # where that distance is taken
     stratified: bool = False  # spread the timesteps of a batch evenly over the schedule
     seed: int = 0
 
@@ -41,6 +44,22 @@ class Training:
             )
         if self.min_snr is not None and not self.min_snr > 0:
             raise StyleError(f"training: min_snr {self.min_snr}; give a positive γ (5 is usual)")
+        if not 0 <= self.clean_l1 < math.inf:
+            raise StyleError(f"training: clean_l1 {self.clean_l1}; give a weight of 0 or more")
+
+
+class Keeper(Protocol):
+    """Keeps how far a training got, so that a later one can go on; see `locstyle.Bookmark`."""
+
+    every: int
+
+    def restore(self) -> Mapping[str, Tensor] | None:
+        """What was kept last, if anything was."""
+        ...
+
+    def keep(self, state: Mapping[str, Tensor]) -> None:
+        """Keeps this in place of what was kept before."""
+        ...
 
 
 def train(
@@ -49,12 +68,16 @@ def train(
     *,
     draw: Draw,
     training: Training,
+    keeper: Keeper | None = None,
+    dice: Sequence[torch.Generator] = (),
     on_step: OnStep = ignore,
 ) -> list[float]:
     """Trains `parameters`, which must act inside `backbone.predict`, and returns the losses.
 
     The parameters are changed in place; nothing else is. The same seed gives the same numbers on
-    the same device. Raising from `on_step` stops the training.
+    the same device. Raising from `on_step` stops the training. With a `keeper` it goes on where it
+    stopped, with the numbers it would have had without the stop; `dice` are the generators `draw`
+    uses, which that needs.
 
     Raises:
         DenoiseError: a loss that is not finite; names the step.
@@ -64,15 +87,16 @@ def train(
     halves = backbone.dtype == torch.float16
     scaler = torch.amp.GradScaler(backbone.device.type, enabled=halves)
     noise, time = generator(training.seed, "noise"), generator(training.seed, "time")
-    losses: list[float] = []
+    progress = _Progress(parameters, optimizer, (noise, time, *dice))
     # A caller inside `torch.inference_mode()` must not make the training impossible.
     with torch.inference_mode(False), torch.enable_grad():
-        for index in range(1, training.steps + 1):
+        losses = progress.restored(keeper)
+        for index in range(len(losses) + 1, training.steps + 1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(training, index)
             latents, states = draw()
             t = _timesteps(len(latents), len(backbone.alphas), training.stratified, time)
-            loss = noise_loss(backbone, latents, states, t, noise=noise, min_snr=training.min_snr)
+            loss = noise_loss(backbone, latents, states, t, noise=noise, training=training)
             losses.append(float(loss.detach()))
             if not math.isfinite(losses[-1]):
                 raise DenoiseError(
@@ -83,8 +107,51 @@ def train(
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
+            if keeper is not None and (index % keeper.every == 0 or index == training.steps):
+                keeper.keep(progress.state(losses))
             on_step(Step("train", index, training.steps, loss=losses[-1]))
     return losses
+
+
+class _Progress:
+    """How far a training got, as tensors: parameters, AdamW's moments, dice, losses."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        optimizer: torch.optim.Optimizer,
+        dice: Sequence[torch.Generator],
+    ) -> None:
+        self._parameters, self._optimizer, self._dice = parameters, optimizer, dice
+
+    def state(self, losses: Sequence[float]) -> dict[str, Tensor]:
+        found = {"losses": torch.tensor(losses, dtype=torch.float64)}
+        for i, one in enumerate(self._dice):
+            found[f"dice.{i}"] = one.get_state()
+        for i, parameter in enumerate(self._parameters):
+            found[f"parameters.{i}"] = parameter.detach()
+            for name, value in self._optimizer.state[parameter].items():
+                found[f"moments.{i}.{name}"] = value
+        return found
+
+    def restored(self, keeper: Keeper | None) -> list[float]:
+        """Takes up what was kept, if anything, and returns the losses so far."""
+        kept = None if keeper is None else keeper.restore()
+        if kept is None:
+            return []
+        for i, one in enumerate(self._dice):
+            one.set_state(kept[f"dice.{i}"])
+        for i, parameter in enumerate(self._parameters):
+            with torch.no_grad():
+                parameter.copy_(kept[f"parameters.{i}"])
+            lead = f"moments.{i}."
+            self._optimizer.state[parameter] = {
+                # the number of steps stays on the CPU, as AdamW keeps it
+                name.removeprefix(lead): value.to(parameter) if value.ndim else value.clone()
+                for name, value in kept.items()
+                if name.startswith(lead)
+            }
+        return [float(loss) for loss in kept["losses"]]
 
 
 def noise_loss(
@@ -94,11 +161,13 @@ def noise_loss(
     t: Tensor,
     *,
     noise: torch.Generator,
-    min_snr: float | None = None,
+    training: Training,
 ) -> Tensor:
     """Mean squared error of the network's prediction at timesteps `t` [B]; its target is ε or v.
 
-    `noise` is a CPU generator. With `min_snr` = γ every row is weighted as arXiv:2303.09556 §3.4.
+    `noise` is a CPU generator. Of `training`: with `min_snr` = γ every row is weighted as
+    arXiv:2303.09556 §3.4; `clean_l1` adds that much of the mean L1 distance of the clean picture
+    the prediction implies, as DreamArtist (arXiv:2211.11337) and VCT (arXiv:2307.14352) do.
     """
     epsilon = torch.randn(latents.shape, generator=noise).to(latents)
     alpha = backbone.alphas[t.cpu()].to(latents)[:, None, None, None]
@@ -107,9 +176,15 @@ def noise_loss(
     target = alpha.sqrt() * epsilon - (1 - alpha).sqrt() * latents if is_v else epsilon
     predicted = backbone.predict(noisy, t.to(latents.device), states)
     errors = (predicted - target).square().mean((1, 2, 3))
-    if min_snr is not None:
+    if training.min_snr is not None:
         snr = (alpha / (1 - alpha)).flatten()
-        errors = errors * snr.clamp(max=min_snr) / (snr + 1 if is_v else snr)
+        errors = errors * snr.clamp(max=training.min_snr) / (snr + 1 if is_v else snr)
+    if training.clean_l1:
+        spread = (1 - alpha).sqrt() * predicted
+        clean = alpha.sqrt() * noisy - spread if is_v else (noisy - spread) / alpha.sqrt()
+        if training.clean_space == "pixel":
+            clean, latents = backbone.decode(clean), backbone.decode(latents)
+        errors = errors + training.clean_l1 * (clean - latents).abs().mean((1, 2, 3))
     return errors.mean()
 
 

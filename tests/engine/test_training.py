@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -49,7 +52,8 @@ def test_the_loss_is_the_error_against_the_noise() -> None:
     latents, states = batch(2)
     t = torch.tensor([100, 900])
     backbone = toy(bias=torch.tensor(0.5))
-    loss = noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
+    drawn = torch.Generator().manual_seed(1)
+    loss = noise_loss(backbone, latents, states, t, noise=drawn, training=ls.Training())
     epsilon = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
     a = backbone.alphas[t].float().view(-1, 1, 1, 1)
     noisy = a.sqrt() * latents + (1 - a).sqrt() * epsilon
@@ -60,7 +64,8 @@ def test_a_v_predicting_network_learns_v() -> None:
     latents, states = batch(2)
     t = torch.tensor([100, 900])
     backbone = toy("v_prediction")
-    loss = noise_loss(backbone, latents, states, t, noise=torch.Generator().manual_seed(1))
+    drawn = torch.Generator().manual_seed(1)
+    loss = noise_loss(backbone, latents, states, t, noise=drawn, training=ls.Training())
     epsilon = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
     a = backbone.alphas[t].float().view(-1, 1, 1, 1)
     assert torch.allclose(loss, (a.sqrt() * epsilon - (1 - a).sqrt() * latents).square().mean())
@@ -76,7 +81,12 @@ def test_min_snr_caps_the_weight_of_clean_latents(prediction: str) -> None:
         plain, weighted = (
             float(
                 noise_loss(
-                    backbone, latents, states, times, noise=ls.generator(0, "n"), min_snr=gamma
+                    backbone,
+                    latents,
+                    states,
+                    times,
+                    noise=ls.generator(0, "n"),
+                    training=ls.Training(min_snr=gamma),
                 )
             )
             for gamma in (None, 5.0)
@@ -169,8 +179,125 @@ def test_training_works_inside_inference_mode() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"steps": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"decay": 1.5}, {"min_snr": 0.0}]
+    "settings",
+    [
+        {"steps": 0},
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"decay": 1.5},
+        {"min_snr": 0.0},
+        {"clean_l1": -1.0},
+    ],
 )
 def test_settings_that_cannot_train_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ls.StyleError, match="training: "):
         ls.Training(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("space", ["latent", "pixel"])
+def test_the_clean_distance_is_that_of_the_picture_the_prediction_implies(
+    prediction: str, space: str
+) -> None:
+    latents, states = batch(2)
+    t = torch.tensor([100, 900])
+    backbone = toy(prediction, bias=torch.tensor(0.5))
+    backbone.decode = lambda x: x.square()
+    plain, more = (
+        noise_loss(
+            backbone,
+            latents,
+            states,
+            t,
+            noise=ls.generator(0, "n"),
+            training=ls.Training(clean_l1=weight, clean_space=space),  # type: ignore[arg-type]
+        )
+        for weight in (0.0, 0.25)
+    )
+    a = backbone.alphas[t].float().view(-1, 1, 1, 1)
+    epsilon = torch.randn(latents.shape, generator=ls.generator(0, "n"))
+    noisy = a.sqrt() * latents + (1 - a).sqrt() * epsilon
+    # The clean picture is where a whole step to level 1 leads.
+    schedule = ls.Schedule((0,), torch.tensor([0.0]), 1.0, prediction)  # type: ignore[arg-type]
+    clean = torch.cat(
+        [
+            ls.Schedule((0,), level.view(1), 1.0, schedule.prediction).move(x, 0.5 * x, 0, ls.CLEAN)
+            for level, x in zip(a, noisy[:, None], strict=True)
+        ]
+    )
+    apart = clean - latents if space == "latent" else clean.square() - latents.square()
+    assert float(more - plain) == pytest.approx(0.25 * float(apart.abs().mean()), rel=1e-4)
+
+
+class Drawn:
+    """Batches that differ, from a generator that must be kept, too."""
+
+    def __init__(self) -> None:
+        self.dice = ls.generator(0, "data")
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        return torch.randn(4, 4, 8, 8, generator=self.dice), torch.zeros(4, 2, 3)
+
+
+def run_with(path: Path | None, until: int | None = None, seed: int = 0) -> tuple[list[float], Any]:
+    """A training of 20 steps that is stopped after `until`; its losses and its parameter."""
+    parameter, drawn = new_parameter(), Drawn()
+
+    def stop(step: ls.Step) -> None:
+        if step.index == until:
+            raise KeyboardInterrupt
+
+    losses = ls.train(
+        toy(bias=parameter),
+        [parameter],
+        draw=drawn,
+        training=ls.Training(steps=20, lr=0.05, decay=0.5, seed=seed),
+        keeper=None if path is None else replace(ls.Bookmark.of(path, "it", seed), every=4),
+        dice=(drawn.dice,),
+        on_step=stop,
+    )
+    return losses, parameter.detach()
+
+
+@pytest.mark.parametrize("until", [4, 7, 19])
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, until: int) -> None:
+    bookmark = tmp_path / "it.resume"
+    with pytest.raises(KeyboardInterrupt):
+        run_with(bookmark, until)
+    losses, parameter = run_with(bookmark)
+    whole, wanted = run_with(None)
+    assert losses == whole and torch.equal(parameter, wanted)
+
+
+def test_only_the_steps_after_the_bookmark_are_run_again(tmp_path: Path) -> None:
+    bookmark, seen = tmp_path / "it.resume", []
+    with pytest.raises(KeyboardInterrupt):
+        run_with(bookmark, 10)
+    parameter = new_parameter()
+    ls.train(
+        toy(bias=parameter),
+        [parameter],
+        draw=batch,
+        training=ls.Training(steps=20),
+        keeper=ls.Bookmark.of(bookmark, "it", 0),
+        dice=(Drawn().dice,),
+        on_step=lambda step: seen.append(step.index),
+    )
+    assert seen == list(range(9, 21))
+
+
+def test_a_finished_training_is_not_run_again(tmp_path: Path) -> None:
+    bookmark = tmp_path / "it.resume"
+    first = run_with(bookmark)
+    assert run_with(bookmark, until=1) == first  # would be stopped at its first step
+
+
+def test_a_bookmark_of_another_training_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    bookmark = tmp_path / "it.resume"
+    run_with(bookmark)
+    with pytest.raises(ls.StyleError, match="the progress of another training"):
+        run_with(bookmark, seed=1)
+    bookmark.write_bytes(bookmark.read_bytes()[:40])
+    with pytest.raises(ls.StyleError, match="not readable as a training's progress"):
+        run_with(bookmark)
+    assert [path.name for path in tmp_path.iterdir()] == ["it.resume"]
