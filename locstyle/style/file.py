@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from locstyle.errors import StyleError
+from locstyle.style.embedding import is_embedding, read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
 from locstyle.style.foreign import read_foreign
 from locstyle.style.own import read_own
@@ -34,6 +35,8 @@ def read_style(
     header, tensors = _load(file)
     if "locstyle.format" in header:
         return read_own(Match(file, header.get("family", ""), family), header, tensors, sites)
+    if is_embedding(tensors):
+        return read_embedding(file, header, tensors, family)
     if sites is None:
         raise StyleError(
             f"{file}: a LoRA from another tool; its layers are only known beside a backbone, "
