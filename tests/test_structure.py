@@ -142,10 +142,17 @@ def test_every_public_name_exists_and_is_documented() -> None:
             assert public.__doc__, name
 
 
+WEIGHTS_ONLY = 'torch.load(path, map_location="cpu", weights_only=True)'
+"""The one reading of a pickle, in the one file that `locstyle convert --allow-ckpt` comes to."""
+
+
 def test_nothing_reads_pickles() -> None:
     for folder in ("locstyle", "plugins", "benchmarks", "scripts", "examples"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             text = path.read_text("utf-8")
+            if path == ROOT / "plugins" / "deadiff" / "pickled.py":
+                assert text.count(WEIGHTS_ONLY) == 1
+                text = text.replace(WEIGHTS_ONLY, "")
             found = re.search(r"(?<!safetensors\.)torch\.(load|save)\(|pickle\.loads?", text)
             assert found is None, f"{path}: {found}"
 

@@ -1,0 +1,101 @@
+"""The style encoder `qformer`: pictures → tokens, by a look instead of a training
+(arXiv:2403.06951)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import locstyle as ls
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from .weights import Trained
+
+MINI = Path(__file__).parents[1] / "mini" / "weights" / "qformer.safetensors"
+
+
+class QFormer:
+    """Tokens for every cross-attention, read off the pictures in one pass; nothing is learned.
+
+    The layers of the middle get what the pictures show, all others how they are made; the fusion
+    says which of the two it uses. Several pictures count alike: their tokens are averaged.
+    """
+
+    makes = frozenset({"tokens"})
+
+    @dataclass(frozen=True)
+    class Options:
+        weights: str = ""  # a trained Q-Former of the backbone's family; "": mini's own
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+
+    def encode(
+        self,
+        images: Sequence[Image],
+        backbone: Any,  # an ls.Backbone with a diffusers `unet`, beyond the protocol
+        request: ls.StyleRequest,
+        on_step: ls.OnStep | None = None,
+    ) -> ls.Style:
+        """The style of pictures of any size, seen as squares.
+
+        Raises:
+            StyleError: no picture, or no weights for this backbone.
+        """
+        import torch
+
+        from .layers import cross_sites
+        from .towers import look
+
+        if not images:
+            raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
+        trained = self._trained(backbone)
+        network = trained.network.to(backbone.device)
+        with torch.no_grad():
+            parts = []
+            for part in ("style", "content"):
+                tower = trained.tower(backbone, part)
+                seen = tower(look(images, tower.side).to(backbone.device)).float()
+                parts.append(getattr(network, part)(seen).mean(0, keepdim=True))
+            ways = network.keys(*parts)
+        names = (site.name for site in cross_sites(backbone.sites))
+        tokens = {
+            name: ls.Tokens(key[0].cpu(), value[0].cpu())
+            for name, (key, value) in zip(names, ways, strict=True)
+        }
+        meta = {
+            "trigger": request.prompt,
+            "encoder": "qformer 0.1",
+            "base_digest": backbone.digest,
+            "licence": request.licence,
+            "made_by": request.made_by,
+            "preview": ls.thumbnail(images[0]),
+        }
+        return ls.Style(request.name, backbone.family, tokens=tokens, meta=meta)
+
+    def _trained(self, backbone: Any) -> Trained:
+        from .networks import inner_widths
+        from .weights import load
+
+        if not self.options.weights and backbone.family != "mini":
+            raise ls.StyleError(
+                f"qformer: locstyle ships weights for mini only, not for {backbone.family!r}; give "
+                "a converted checkpoint: -O weights=deadiff.safetensors (see `locstyle convert`)"
+            )
+        path = Path(self.options.weights or MINI).expanduser()
+        if not path.is_file():
+            raise ls.StyleError(
+                f"qformer: {str(path)!r} is not a file; give weights with -O weights=FILE; "
+                "for mini: locstyle mini train-qformer"
+            )
+        trained = load(path)
+        if trained.family != backbone.family or trained.network.inner != inner_widths(backbone):
+            raise ls.StyleError(
+                f"qformer: {str(path)!r} was made for {trained.family!r}, the backbone is "
+                f"{backbone.family!r}; use weights of its own family"
+            )
+        return trained

@@ -1,0 +1,104 @@
+"""DEADiff at work: text and image tokens in one softmax, in a photo or from noise alone
+(arXiv:2403.06951)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import locstyle as ls
+
+from .layers import SEMANTIC, cross_sites
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+QUERIES = 16  # tokens of zeros that stand for an absent picture
+
+
+class DEADiff:
+    """One negative and one positive row; every region reads its text beside its style's tokens.
+
+    The layers of the middle read what a picture shows, all others how it is made, so either can be
+    left out; a region's strength is the published `img_weight`. The negative row reads no picture.
+    LoRA deltas of other regions act as in `singlepass`. The published method starts from noise
+    (preset `reference`); holding on to a photo, by its inversion and the features of its own row,
+    is ours.
+    """
+
+    carries = frozenset({"tokens", "deltas", "words"})
+    requires_roles = frozenset({"self", "cross", "conv"})
+
+    @dataclass(frozen=True)
+    class Options:
+        guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        mode: Literal["style", "content", "both"] = "style"  # what is taken from the picture
+        outside: Literal["plain", "zeros"] = "plain"  # what regions without tokens read beside text
+        attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
+        feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
+        fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
+        one_softmax: bool = False  # one attention for all regions where no two share a token
+
+    # 50 steps from pure noise, the guidance of the published `inference.py`.
+    PRESETS: ClassVar[dict[str, Options]] = {
+        "reference": Options(
+            guidance=7.5, outside="zeros", attention_share=0, feature_share=0, fresh_noise=1.0
+        )
+    }
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or self.Options()
+        self.inversion = ls.Inversion()
+
+    def plan(self, scene: ls.Scene) -> ls.Plan:
+        ownership = ls.Ownership(scene.partition)
+        return ls.Plan(
+            branches=tuple(self._branches(scene)),
+            interventions=(
+                ls.Deltas(scene.regions, ownership, plain=("-",)),
+                self._tokens(scene, ownership),
+                *self._structure(scene.backbone.sites),
+            ),
+            compose=self._compose,
+            hold=scene.outside(),
+            start=scene.start(self.options.fresh_noise),
+        )
+
+    def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:
+        share = max(self.options.attention_share, self.options.feature_share)
+        if share > 0:
+            yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
+        if self.options.guidance != 1:
+            negatives = (scene.negative, *(region.negative for region in scene.regions))
+            yield ls.Branch("-", negatives, ls.MIXED)
+        yield ls.Branch("+", (scene.text, *(region.text for region in scene.regions)), ls.MIXED)
+
+    def _tokens(self, scene: ls.Scene, ownership: ls.Ownership) -> ls.Intervention:
+        """Joint text-image cross-attention, eq. 4, by region."""
+        crosses = [site.name for site in cross_sites(scene.backbone.sites)]
+        coarse = {crosses[number] for number in SEMANTIC}
+        fine = set(crosses) - coarse
+        return ls.ExtraTokens(
+            scene.regions,
+            ownership,
+            to=("+",),
+            absent=("-",),
+            without={"style": coarse, "content": fine, "both": set()}[self.options.mode],
+            outside=QUERIES if self.options.outside == "zeros" else 0,
+            form="bias" if self.options.one_softmax else "reads",
+        )
+
+    def _structure(self, sites: ls.Sites) -> Iterator[ls.Intervention]:
+        """The photo's layout, held as Plug-and-Play does (arXiv:2211.12572)."""
+        attentions, features = ls.layout_sites(sites)
+        attention = ls.Window(0, self.options.attention_share)
+        yield ls.Share("source", ("-", "+"), attentions, window=attention)
+        yield ls.ShareFeature(
+            "source", ("-", "+"), features, ls.Window(0, self.options.feature_share)
+        )
+
+    def _compose(self, predictions: ls.Predictions, call: ls.Call) -> Tensor:
+        if self.options.guidance == 1:
+            return predictions["+"]
+        return ls.guide(predictions["-"], predictions["+"], self.options.guidance)
