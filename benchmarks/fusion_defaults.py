@@ -47,24 +47,25 @@ _LORA: tuple[dict[str, object], ...] = (
 )
 _REFERENCE: tuple[dict[str, object], ...] = (
     {},
-    {"beta": 0.5},
-    {"beta": 2.0},
-    {"beta": 4.0},
-    {"beta": 16.0},
+    {"beta": 1.0},
+    {"beta": 3.0},
+    {"beta": 24.0},
     {"form": "blend", "lam": 0.5},
-    {"form": "blend", "lam": 1.0},
+    {"form": "blend"},
     {"gamma": 0.0},
     {"gamma": 0.5},
-    {"gamma": 1.0},
+    {"gamma": 0.75},
+    {"temperature": 1.0},
     {"temperature": 1.5},
-    {"adain": True},
+    {"temperature": 3.0},
     {"adain": False},
-    {"layers": (3, 4, 5, 6, 7, 8, 9, 10, 11)},
-    {"layers": (8, 9, 10, 11)},
+    {"layers": "decoder"},
+    {"layers": "late"},
     {"stop": 0.7},
     {"start": 0.2},
-    {"aligned": True},
     {"aligned": False},
+    {"preset": "portrait"},
+    {"preset": "styleid"},
 )
 TRIED = {"singlepass": _LORA, "diffstyler": _LORA, "magicstyle": _REFERENCE}
 ENCODERS = {"magicstyle": "reference"}  # who makes the styles; default: lora
@@ -141,11 +142,11 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def variant(plain: ls.Edit, given: Mapping[str, object]) -> ls.Edit:
-    """The edit with other options of its fusion, and another strength of its regions."""
+    """The edit with other options or a preset of its fusion, and another strength."""
     options = dict(given)
-    strength = options.pop("strength", 1.0)
+    strength, preset = options.pop("strength", 1.0), options.pop("preset", None)
     regions = tuple(replace(region, strength=strength) for region in plain.regions)
-    return replace(plain, regions=regions, fusion=ls.Fusing(plain.fusion.name, options=options))
+    return replace(plain, regions=regions, fusion=ls.Fusing(plain.fusion.name, preset=preset, options=options))
 
 
 def label(options: Mapping[str, object]) -> str:

@@ -30,6 +30,7 @@ from .engine.plan import Hold as Hold
 from .engine.plan import Plan as Plan
 from .engine.plan import Predictions as Predictions
 from .engine.plan import Scene as Scene
+from .engine.plan import SceneReference as SceneReference
 from .engine.plan import SceneRegion as SceneRegion
 from .engine.plan import Window as Window
 from .engine.plan import guide as guide

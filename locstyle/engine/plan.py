@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from locstyle.engine.intervene import Call, Intervention
 from locstyle.engine.schedule import Schedule
@@ -99,14 +100,35 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
+class SceneReference:
+    """A style's picture, inverted at the scene's size, so that it can be a row beside the edit.
+
+    `area` [H, W] at working pixels in [0, 1]: which part of it counts; None for all of it.
+    """
+
+    trajectory: Trajectory
+    area: Tensor | None = None
+
+    def at(self, height: int, width: int) -> Tensor:
+        """The share of every token that counts, area-averaged: [height, width]."""
+        if self.area is None:
+            return torch.ones(height, width)
+        return adaptive_avg_pool2d(self.area[None], (height, width))[0]
+
+
+@dataclass(frozen=True, eq=False)
 class SceneRegion:
-    """A region ready to be denoised: its style's data, its texts, strength ≥ 0 and window."""
+    """A region ready to be denoised: its style's data, its texts, strength ≥ 0 and window.
+
+    `references` are the style's pictures; regions that share one share the same object.
+    """
 
     style: Style | None
     strength: float
     text: Text
     negative: Text
     window: Window
+    references: tuple[SceneReference, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
