@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from locstyle.engine.denoise import Denoised, denoise
 from locstyle.engine.plan import Branch, Plan, Scene, SceneRegion, Window
 from locstyle.engine.progress import OnStep, ignore
 from locstyle.engine.training import generator
-from locstyle.engine.trajectory import invert
+from locstyle.engine.trajectory import invert, pivot
 from locstyle.photo import Photo
 from locstyle.resolve import Job, resolve
 from locstyle.result import Report, Result
@@ -117,14 +117,24 @@ class Editor:
 
     def _scene(self, job: Job, on_step: OnStep) -> Scene:
         """The photo encoded and inverted, its masks as a partition, its texts encoded."""
-        backbone, edit, wanted = self.backbone, job.edit, job.fusion.inversion
+        backbone, edit, wanted = self.backbone, job.edit, job.inversion
         schedule = backbone.schedule(edit.steps)
         visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
         latent = backbone.encode(job.canvas.shrink(job.photo.rgb())[None])
         empty = backbone.text("")
         content = invert(
-            backbone, latent, visited, text=empty, aligned=wanted.aligned, on_step=on_step
+            backbone,
+            latent,
+            visited,
+            text=empty,
+            aligned=wanted.aligned,
+            refine=wanted.refine,
+            on_step=on_step,
         )
+        if wanted.pivot is not None:
+            content = pivot(
+                backbone, content, schedule, text=empty, how=wanted.pivot, on_step=on_step
+            )
         return Scene(
             backbone=backbone,
             latent=latent,
@@ -144,13 +154,25 @@ class Editor:
             yield SceneRegion(
                 style=style,
                 strength=region.strength,
-                text=self._text(job.prompts[index], f"regions[{index}].prompt"),
+                text=self._spoken(job, index),
                 negative=self._text(negative, f"regions[{index}].negative"),
                 window=Window(*region.window),
             )
 
-    def _text(self, prompt: str, where: str) -> Text:
-        text = self.backbone.text(prompt)
+    def _spoken(self, job: Job, index: int) -> Text:
+        """A region's text; words its style has learned count as much as its strength says."""
+        style, strength = job.styles[index], job.edit.regions[index].strength
+        words = style.words if style else {}
+        text = self._text(job.prompts[index], f"regions[{index}].prompt", words)
+        if not words or strength == 1:
+            return text
+        empty = self.backbone.text("")
+        if strength == 0:
+            return empty
+        return replace(text, states=torch.lerp(empty.states, text.states, strength))
+
+    def _text(self, prompt: str, where: str, words: Mapping[str, Tensor] | None = None) -> Text:
+        text = self.backbone.text(prompt, words)
         if text.cut:
             warnings.warn(f"{where}: longer than the text window; cut: {text.cut!r}", stacklevel=2)
         return text
@@ -173,7 +195,7 @@ class Editor:
     ) -> Report:
         return Report(
             rows=done.rows,
-            inversion_rows=len(scene.content.latents) - 1,
+            inversion_rows=scene.content.rows,
             seconds=clock.seconds,
             coverage=job.coverage,
             overlap=_overlap(job),

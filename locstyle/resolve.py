@@ -4,7 +4,7 @@ denoised."""
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import Edit, Region, Segmenting
 from locstyle.engine.backbone import Backbone
+from locstyle.engine.trajectory import Inversion
 from locstyle.errors import RecipeError, StyleError
 from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
@@ -49,6 +50,13 @@ class Job:
         """Each region's prompt; see `region_prompt`."""
         pairs = zip(self.edit.regions, self.styles, strict=True)
         return tuple(region_prompt(region, style, self.edit) for region, style in pairs)
+
+    @property
+    def inversion(self) -> Inversion:
+        """How pictures are inverted: as the fusion asks, refined as the edit does."""
+        refine = self.edit.inversion_refine
+        wanted = self.fusion.inversion
+        return wanted if refine is None else replace(wanted, refine=refine)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of everything the job reads, by its place in the edit."""
@@ -96,7 +104,27 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
         _style(region, fusion, backbone, f"regions[{i}].style")
         for i, region in enumerate(edit.regions)
     )
+    for i, (region, style) in enumerate(zip(edit.regions, styles, strict=True)):
+        _check_words(region, style, edit, f"regions[{i}]")
     return Job(edit, fusion, photo, masks, styles, canvas)
+
+
+def _check_words(region: Region, style: Style | None, edit: Edit, where: str) -> None:
+    """Refuses a region in which its style's words could do nothing, or not what was asked."""
+    if style is None or style.kinds != {"words"}:
+        return
+    prompt = region_prompt(region, style, edit)
+    if not any(placeholder in prompt for placeholder in style.words):
+        said = " or ".join(map(repr, style.words))
+        raise RecipeError(
+            f"{where}.prompt: got {prompt!r}, which does not mention the style; put {said} in it, "
+            "or leave the prompt out"
+        )
+    if region.window != (0, 1):
+        raise RecipeError(
+            f"{where}.window: got {list(region.window)}; {style.name!r} is learned words, which "
+            "act over the whole schedule"
+        )
 
 
 def region_prompt(region: Region, style: Style | None, edit: Edit) -> str:

@@ -26,7 +26,7 @@ class DiffStyler:
     queries and keys, and in one layer features, from the source row.
     """
 
-    carries = frozenset({"deltas"})
+    carries = frozenset({"deltas", "words"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class SinglePass:
     depend on the number of regions. Ours; no published method.
     """
 
-    carries = frozenset({"deltas"})
+    carries = frozenset({"deltas", "words"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)

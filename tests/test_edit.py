@@ -69,6 +69,7 @@ edits = st.builds(
     size=st.none() | st.integers(8, 4096) | st.tuples(st.integers(8, 99), st.integers(8, 99)),
     feather=softness,
     paste_feather=softness,
+    inversion_refine=st.none() | st.integers(0, 50),
     digests=st.dictionaries(texts, texts, max_size=2),
 )
 
@@ -119,6 +120,7 @@ def test_a_full_recipe_is_the_identity():
         "size": [512, 768],
         "feather": 3.0,
         "paste_feather": 1.0,
+        "inversion_refine": 2,
         "digests": {"image": "0f"},
     }
     assert Edit.from_dict(data).to_dict() == data

@@ -61,6 +61,13 @@ if TYPE_CHECKING:
 @click.option(
     "--paste-feather", type=float, default=2.0, show_default=True, help="Pixels; pasting."
 )
+@click.option(
+    "--refine-inversion",
+    "inversion_refine",
+    type=int,
+    help="Refine each inversion step N times, one row each; the fusion's own if not given.",
+    metavar="N",
+)
 @click.option("--dry-run", is_flag=True, help="Print the recipe and stop.")
 @running_options
 @click.pass_obj

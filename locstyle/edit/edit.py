@@ -37,7 +37,8 @@ class Edit:
     a side for about its square in pixels, or (height, width) to fit inside; None takes the
     backbone's own. `segmenter` answers the selections that ask one, and `segments` is a list that
     `locstyle segment` wrote, from which selections take numbers. `feather` softens the masks while
-    denoising, `paste_feather` when pasting back, both in photo pixels. `digests` says what a
+    denoising, `paste_feather` when pasting back, both in photo pixels. `inversion_refine`: how
+    often a step of the inversion is refined; None leaves it to the fusion. `digests` says what a
     finished edit was made of.
     """
 
@@ -54,6 +55,7 @@ class Edit:
     size: int | tuple[int, int] | None = None
     feather: float = 2.0
     paste_feather: float = 2.0
+    inversion_refine: int | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ class Edit:
         set_field(self, "size", _size(self.size))
         set_field(self, "feather", checks.number(self.feather, "feather", 0))
         set_field(self, "paste_feather", checks.number(self.paste_feather, "paste_feather", 0))
+        if self.inversion_refine is not None:
+            checks.whole(self.inversion_refine, "inversion_refine", 0, 50)
         digests = checks.mapping(self.digests, "digests")
         set_field(self, "digests", {k: checks.text(v, f"digests.{k}") for k, v in digests.items()})
 

@@ -1,0 +1,111 @@
+"""Learned words and finer inversions, all the way from a recipe to a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import locstyle as ls
+from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.testing import CONTEXT, random_style
+
+FUSIONS = ["vct", "singlepass", "diffstyler"]
+
+
+@pytest.fixture(scope="module")
+def editor(backbone: UNetBackbone) -> ls.Editor:
+    return ls.Editor(backbone, ls.Host())
+
+
+def photo() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+
+
+def ink(backbone: ls.Backbone, seed: int = 0) -> ls.Style:
+    vectors = torch.randn(2, CONTEXT, generator=torch.Generator().manual_seed(seed))
+    words = {"<ink>": vectors}
+    return ls.Style("ink", backbone.family, meta={"trigger": "<ink>"}, words=words)
+
+
+def run(editor: ls.Editor, *regions: ls.Region, **given: object) -> ls.Result:
+    settings: dict[str, object] = {"fusion": ls.Fusing("vct"), "steps": 2, "paste_feather": 0}
+    return editor.run(ls.Edit(photo(), regions, **(settings | given)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_words_change_their_region_and_nothing_else(editor: ls.Editor, fusion: str) -> None:
+    made = [
+        run(editor, ls.Region("box:0,0,16,32", ink(editor.backbone, seed)), fusion=fusion)
+        for seed in (0, 1)
+    ]
+    assert all(result.report.outside_identical == 1 for result in made)
+    assert not np.array_equal(made[0].photo.pixels, made[1].photo.pixels)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_words_of_strength_zero_are_no_words(editor: ls.Editor, fusion: str) -> None:
+    nothing = run(editor, ls.Region("all", ink(editor.backbone), strength=0), fusion=fusion)
+    empty = run(editor, ls.Region("all", prompt=""), fusion=fusion)
+    assert torch.allclose(nothing.latent, empty.latent, atol=1e-4)
+    half, whole = (
+        run(editor, ls.Region("all", ink(editor.backbone), strength=s), fusion=fusion)
+        for s in (0.5, 1)
+    )
+    assert not torch.allclose(half.latent, whole.latent, atol=1e-3)
+
+
+def test_concepts_and_a_lora_share_an_edit_and_its_file(editor: ls.Editor, tmp_path: Path) -> None:
+    """Two concepts under one placeholder, a LoRA beside them, from files, replayed exactly."""
+    backbone = editor.backbone
+    for seed in (0, 1):
+        ink(backbone, seed).save(tmp_path / f"ink{seed}.safetensors")
+    random_style(backbone).save(tmp_path / "lora.safetensors")  # type: ignore[arg-type]
+    photo().save(tmp_path / "photo.png")
+    names = ("ink0", "ink1", "lora")
+    edit = ls.Edit(
+        tmp_path / "photo.png",
+        [
+            ls.Region(f"box:{10 * i},0,{10 * i + 10},32", str(tmp_path / f"{name}.safetensors"))
+            for i, name in enumerate(names)
+        ],
+        fusion=ls.Fusing("vct", options={"source": "pivot", "pivot_iterations": 1}),
+        steps=2,
+        inversion_refine=1,
+    )
+    result = editor.run(edit)
+    again = editor.run(ls.Edit.from_dict(result.edit.to_dict()))
+    assert np.array_equal(result.photo.pixels, again.photo.pixels)
+    assert again.edit.digests == result.edit.digests
+    assert result.report.inversion_rows == 2 * 2 + 2 * (1 + 2)
+
+
+def test_an_edit_refines_any_fusions_inversion(editor: ls.Editor) -> None:
+    region = ls.Region("box:0,0,16,32", random_style(editor.backbone))  # type: ignore[arg-type]
+    for fusion in ("singlepass", "diffstyler"):
+        rows = [
+            run(editor, region, fusion=fusion, inversion_refine=n).report.inversion_rows
+            for n in (None, 0, 3)
+        ]
+        assert rows == [2, 2, 8]
+
+
+def test_a_prompt_that_does_not_mention_the_words_is_refused(editor: ls.Editor) -> None:
+    with pytest.raises(ls.RecipeError, match=r"regions\[0\]\.prompt: got 'a hut'.*put '<ink>'"):
+        run(editor, ls.Region("all", ink(editor.backbone), prompt="a hut"))
+    run(editor, ls.Region("all", ink(editor.backbone), prompt="a <ink> hut"))
+
+
+def test_words_have_no_window(editor: ls.Editor) -> None:
+    with pytest.raises(ls.RecipeError, match=r"regions\[0\]\.window.*the whole schedule"):
+        run(editor, ls.Region("all", ink(editor.backbone), window=(0, 0.5)))
+
+
+def test_words_of_another_backbone_are_refused(editor: ls.Editor) -> None:
+    words = {"<ink>": torch.zeros(1, 768)}
+    style = ls.Style("ink", editor.backbone.family, meta={"trigger": "<ink>"}, words=words)
+    with pytest.raises(ls.StyleError, match=r"'<ink>': vectors of shape \(1, 768\)"):
+        run(editor, ls.Region("all", style))
