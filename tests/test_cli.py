@@ -445,6 +445,28 @@ def test_train_writes_a_style_that_can_be_named(locstyle, folder):
     assert styled.exit_code == 0, styled.output
 
 
+def test_a_stopped_training_goes_on_and_leaves_only_the_style(locstyle, folder, monkeypatch):
+    import locstyle.cli.progress as bars
+
+    class Stopped(bars._Bars):
+        def show(self, step):
+            if step.index == 26:
+                raise KeyboardInterrupt
+            super().show(step)
+
+    asked = (
+        "train", "lora", "photo.png", "-o", "mine.safetensors", "--backbone", "tiny",
+        "--prompt", "mine", "-O", "steps=27", "-O", "rank=1", "-O", "crops=1", "-O", "batch=1",
+    )  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(bars, "_Bars", Stopped)
+        assert locstyle(*asked).exit_code != 0
+    assert [path.name for path in folder.glob("mine*")] == ["mine.resume"]
+    done = locstyle(*asked)
+    assert done.exit_code == 0, done.stderr
+    assert [path.name for path in folder.glob("mine*")] == ["mine.safetensors"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
