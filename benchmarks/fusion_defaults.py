@@ -146,7 +146,9 @@ def variant(plain: ls.Edit, given: Mapping[str, object]) -> ls.Edit:
     options = dict(given)
     strength, preset = options.pop("strength", 1.0), options.pop("preset", None)
     regions = tuple(replace(region, strength=strength) for region in plain.regions)
-    return replace(plain, regions=regions, fusion=ls.Fusing(plain.fusion.name, preset=preset, options=options))
+    return replace(
+        plain, regions=regions, fusion=ls.Fusing(plain.fusion.name, preset=preset, options=options)
+    )
 
 
 def label(options: Mapping[str, object]) -> str:

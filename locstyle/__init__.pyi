@@ -94,6 +94,7 @@ from .style import Style as Style
 from .style import Tokens as Tokens
 from .style import find_style as find_style
 from .style import thumbnail as thumbnail
+from .trajectory_cache import TrajectoryCache as TrajectoryCache
 from .views import Latents as Latents
 from .views import Views as Views
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,28 +15,35 @@ from torch import Tensor
 
 from locstyle import __version__, measure
 from locstyle.edit import Edit
-from locstyle.engine.backbone import Backbone, Text, load_backbone
+from locstyle.engine.backbone import Backbone, load_backbone
 from locstyle.engine.denoise import Denoised, denoise
-from locstyle.engine.plan import Branch, Plan, Scene, SceneRegion, Window
+from locstyle.engine.plan import Branch, Plan, Scene
 from locstyle.engine.progress import OnStep, ignore
-from locstyle.engine.training import generator
-from locstyle.engine.trajectory import invert, pivot
 from locstyle.photo import Photo
 from locstyle.resolve import Job, resolve
 from locstyle.result import Report, Result
+from locstyle.scene import make_scene
 
 if TYPE_CHECKING:
     from locstyle.host import Host
+    from locstyle.inversions import Inversions
+    from locstyle.trajectory_cache import TrajectoryCache
 
 
 class Editor:
-    """Runs edits on one backbone, which is loaded once and never changed."""
+    """Runs edits on one backbone, which is loaded once and never changed.
 
-    def __init__(self, backbone: Backbone, host: Host | None = None) -> None:
+    With a `cache`, a picture inverted before in the same way is not inverted again.
+    """
+
+    def __init__(
+        self, backbone: Backbone, host: Host | None = None, *, cache: TrajectoryCache | None = None
+    ) -> None:
         from locstyle.host import default_host
 
         self.backbone = backbone
         self.host = host or default_host()
+        self.cache = cache
 
     @classmethod
     def load(
@@ -47,6 +53,7 @@ class Editor:
         device: str = "auto",
         dtype: torch.dtype | None = None,
         host: Host | None = None,
+        cache: TrajectoryCache | None = None,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
         name.
@@ -61,7 +68,7 @@ class Editor:
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
             backbone = load_backbone(name, device=device, dtype=dtype)
-        return cls(backbone, host)
+        return cls(backbone, host, cache=cache)
 
     def resolve(self, edit: Edit) -> Job:
         """Every name found, every file read, every mask made; `run` takes the job in its place.
@@ -93,7 +100,7 @@ class Editor:
         job = edit if isinstance(edit, Job) else self.resolve(edit)
         with torch.inference_mode():
             with clock.phase("invert"):
-                scene = self._scene(job, tell)
+                scene, inverted = make_scene(job, self.backbone, self.cache, tell)
             with clock.phase("denoise"):
                 plan = job.fusion.plan(scene)
                 start = scene.start(0) if plan.start is None else plan.start
@@ -107,75 +114,13 @@ class Editor:
             kept = _kept(job.photo, photo, weight)
             if check_inversion:
                 kept |= self._check(job, scene)
-        report = self._report(job, scene, done, clock, kept)
+        report = self._report(job, inverted, done, clock, kept)
         digests = {"backbone": self.backbone.digest, **job.digests()}
         made = replace(job.edit, digests=digests)
         latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it
         return Result(
             photo, job.photo, job.masks, scene.partition, job.styles, latent, made, report
         )
-
-    def _scene(self, job: Job, on_step: OnStep) -> Scene:
-        """The photo encoded and inverted, its masks as a partition, its texts encoded."""
-        backbone, edit, wanted = self.backbone, job.edit, job.inversion
-        schedule = backbone.schedule(edit.steps)
-        visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
-        latent = backbone.encode(job.canvas.shrink(job.photo.rgb())[None])
-        empty = backbone.text("")
-        content = invert(
-            backbone,
-            latent,
-            visited,
-            text=empty,
-            aligned=wanted.aligned,
-            refine=wanted.refine,
-            on_step=on_step,
-        )
-        if wanted.pivot is not None:
-            content = pivot(
-                backbone, content, schedule, text=empty, how=wanted.pivot, on_step=on_step
-            )
-        return Scene(
-            backbone=backbone,
-            latent=latent,
-            content=content,
-            noise=_noise(latent, edit.seed),
-            regions=tuple(self._regions(job)),
-            partition=job.partition("feather").on(job.canvas),
-            schedule=schedule,
-            empty=empty,
-            text=self._text(edit.prompt, "prompt"),
-            negative=self._text(edit.negative, "negative"),
-        )
-
-    def _regions(self, job: Job) -> Iterator[SceneRegion]:
-        for index, (region, style) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
-            negative = job.edit.negative if region.negative is None else region.negative
-            yield SceneRegion(
-                style=style,
-                strength=region.strength,
-                text=self._spoken(job, index),
-                negative=self._text(negative, f"regions[{index}].negative"),
-                window=Window(*region.window),
-            )
-
-    def _spoken(self, job: Job, index: int) -> Text:
-        """A region's text; words its style has learned count as much as its strength says."""
-        style, strength = job.styles[index], job.edit.regions[index].strength
-        words = style.words if style else {}
-        text = self._text(job.prompts[index], f"regions[{index}].prompt", words)
-        if not words or strength == 1:
-            return text
-        empty = self.backbone.text("")
-        if strength == 0:
-            return empty
-        return replace(text, states=torch.lerp(empty.states, text.states, strength))
-
-    def _text(self, prompt: str, where: str, words: Mapping[str, Tensor] | None = None) -> Text:
-        text = self.backbone.text(prompt, words)
-        if text.cut:
-            warnings.warn(f"{where}: longer than the text window; cut: {text.cut!r}", stacklevel=2)
-        return text
 
     def _check(self, job: Job, scene: Scene) -> dict[str, Any]:
         """The reconstruction gate: how well the photo survives the autoencoder, and inversion."""
@@ -191,11 +136,12 @@ class Editor:
         return {"autoencoder_psnr": autoencoded, "reconstruction_psnr": reconstructed}
 
     def _report(
-        self, job: Job, scene: Scene, done: Denoised, clock: _Clock, kept: dict[str, Any]
+        self, job: Job, inverted: Inversions, done: Denoised, clock: _Clock, kept: dict[str, Any]
     ) -> Report:
         return Report(
             rows=done.rows,
-            inversion_rows=scene.content.rows,
+            inversion_rows=inverted.rows,
+            cached_inversions=inverted.cached,
             seconds=clock.seconds,
             coverage=job.coverage,
             overlap=_overlap(job),
@@ -218,11 +164,6 @@ class _Clock:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
-
-
-def _noise(like: Tensor, seed: int) -> Tensor:
-    """Drawn on the CPU in float32, so that a seed means the same on every device."""
-    return torch.randn(like.shape, generator=generator(seed, "noise")).to(like)
 
 
 def _overlap(job: Job) -> float:

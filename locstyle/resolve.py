@@ -3,23 +3,23 @@ denoised."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from locstyle.edit import Edit, Region, Segmenting
+from locstyle.edit import Edit, Segmenting
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.trajectory import Inversion
-from locstyle.errors import RecipeError, StyleError
+from locstyle.errors import RecipeError
 from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
 from locstyle.protocols import Fusion
+from locstyle.region_styles import region_prompt, region_styles
 from locstyle.select import Selector
-from locstyle.style import Style, find_style, read_style
+from locstyle.style import Style
 
 if TYPE_CHECKING:
     from locstyle.host import Host
@@ -100,39 +100,8 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     )
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
-    styles = tuple(
-        _style(region, fusion, backbone, f"regions[{i}].style")
-        for i, region in enumerate(edit.regions)
-    )
-    for i, (region, style) in enumerate(zip(edit.regions, styles, strict=True)):
-        _check_words(region, style, edit, f"regions[{i}]")
+    styles = region_styles(edit, fusion, backbone, host)
     return Job(edit, fusion, photo, masks, styles, canvas)
-
-
-def _check_words(region: Region, style: Style | None, edit: Edit, where: str) -> None:
-    """Refuses a region in which its style's words could do nothing, or not what was asked."""
-    if style is None or style.kinds != {"words"}:
-        return
-    prompt = region_prompt(region, style, edit)
-    if not any(placeholder in prompt for placeholder in style.words):
-        said = " or ".join(map(repr, style.words))
-        raise RecipeError(
-            f"{where}.prompt: got {prompt!r}, which does not mention the style; put {said} in it, "
-            "or leave the prompt out"
-        )
-    if region.window != (0, 1):
-        raise RecipeError(
-            f"{where}.window: got {list(region.window)}; {style.name!r} is learned words, which "
-            "act over the whole schedule"
-        )
-
-
-def region_prompt(region: Region, style: Style | None, edit: Edit) -> str:
-    """A region's own prompt, else its style's trigger with the edit's prompt as its subject."""
-    if region.prompt is not None:
-        return region.prompt
-    trigger = style.trigger if style else ""
-    return f"{trigger} of {edit.prompt}" if trigger and edit.prompt else trigger or edit.prompt
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:
@@ -151,34 +120,3 @@ def _photo(image: Any) -> Photo:
     if isinstance(image, Photo):
         return image
     return Photo.open(image) if isinstance(image, str | Path) else Photo.from_image(image)
-
-
-def _style(region: Region, fusion: Fusion, backbone: Backbone, where: str) -> Style | None:
-    if region.style is None:
-        return None
-    style = (
-        region.style if isinstance(region.style, Style) else _read(region.style, backbone, where)
-    )
-    if not style.fits(backbone.family):
-        raise RecipeError(
-            f"{where}: {style.name!r} was made for backbone family {style.family!r}; this backbone "
-            f"is of family {backbone.family!r}"
-        )
-    stray = sorted(style.kinds - fusion.carries)
-    if stray:
-        raise RecipeError(
-            f"{where}: {style.name!r} carries {', '.join(stray)}, which this fusion cannot use; "
-            f"it uses {', '.join(sorted(fusion.carries))}"
-        )
-    return style
-
-
-def _read(name: str | Path, backbone: Backbone, where: str) -> Style:
-    try:
-        path = find_style(name)
-        style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
-    except StyleError as error:
-        raise StyleError(f"{where}: {error}") from error
-    if not coverage.is_complete:
-        warnings.warn(f"{where}: not all of {path} applies\n{coverage.describe()}", stacklevel=5)
-    return style

@@ -27,7 +27,8 @@ TEXT_KEY = "locstyle"
 class Report:
     """What an edit cost and what it kept.
 
-    `rows` counts the rows the network evaluated while denoising, `inversion_rows` while inverting.
+    `rows` counts the rows the network evaluated while denoising, `inversion_rows` while inverting
+    photo and references; `cached_inversions` were done by an earlier run.
     `coverage` is each region's share of the picture in [0, 1], `overlap` the share covered twice.
     `outside_identical` is the share of pixels outside all feathered masks whose bits are the
     input's, measured on the result; None where the masks cover everything. `inside_change` is the
@@ -46,6 +47,7 @@ class Report:
     working_size: tuple[int, int]
     device: str
     dtype: str
+    cached_inversions: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     autoencoder_psnr: float | None = None
     reconstruction_psnr: float | None = None

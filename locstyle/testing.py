@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import tempfile
 from collections.abc import Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.plan import Scene, SceneRegion, Window
+from locstyle.engine.progress import ignore
 from locstyle.engine.sites import Site
-from locstyle.engine.trajectory import Inversion, invert
+from locstyle.engine.trajectory import Inversion
+from locstyle.inversions import Inverter
 from locstyle.masks import Mask, Partition
+from locstyle.references import cut, paired
 from locstyle.style import Delta, Style, Tokens
 
 CONTEXT = 16
@@ -165,7 +168,8 @@ def tiny_scene(
 ) -> Scene:
     """A scene on a random picture of 32 x 32 pixels, one region per style.
 
-    `masks` default to vertical strips of equal width that leave the last strip unstyled.
+    `masks` default to vertical strips of equal width that leave the last strip unstyled. Styles
+    that are pictures come with their references inverted.
     """
     draw = torch.Generator().manual_seed(99)
     latent = backbone.encode(torch.rand(1, 3, 32, 32, generator=draw))
@@ -173,22 +177,26 @@ def tiny_scene(
     inversion = inversion or Inversion()
     visited = schedule if inversion.steps is None else backbone.schedule(inversion.steps)
     empty = backbone.text("")
+    cuts = [[cut(r, (32, 32)) for r in (style.references if style else ())] for style in styles]
     with torch.no_grad():
-        content = invert(
-            backbone,
-            latent,
-            visited,
-            text=empty,
-            aligned=inversion.aligned,
-            refine=inversion.refine,
-        )
+        latents = [latent, *(backbone.encode(one.picture[None]) for one in chain(*cuts))]
+        inverter = Inverter(backbone, visited, inversion, empty)
+        content, *others = inverter.invert(latents, ignore).trajectories
+    references = paired(cuts, others)
     return Scene(
         backbone=backbone,
         latent=latent,
         content=content,
         noise=torch.randn(latent.shape, generator=draw),
         regions=tuple(
-            SceneRegion(style, 1.0, _spoken(backbone, style, i), backbone.text("bad"), Window())
+            SceneRegion(
+                style,
+                1.0,
+                _spoken(backbone, style, i),
+                backbone.text("bad"),
+                Window(),
+                references[i],
+            )
             for i, style in enumerate(styles)
         ),
         partition=Partition.of(masks or strips(len(styles))),
@@ -210,9 +218,7 @@ def strips(count: int, size: tuple[int, int] = (32, 32)) -> list[Mask]:
     """Masks of `count` vertical strips side by side, which leave one more strip free at the
     right."""
     edges = [round(size[1] * i / (count + 1)) for i in range(count + 1)]
-    return [
-        Mask.box((left, 0, right, size[0]), size=size) for left, right in itertools.pairwise(edges)
-    ]
+    return [Mask.box((left, 0, right, size[0]), size=size) for left, right in pairwise(edges)]
 
 
 def _random_delta(site: Site, rank: int, draw: torch.Generator) -> Delta:

@@ -42,6 +42,7 @@ def doctor(host: Host, as_json: bool) -> None:
         "devices": _devices(),
         "backbones": {name: _weights(host, name) for name in host.names("backbones")},
         "styles": _styles(),
+        "inversions": _inversions(),
         "segmenters": {name: _segmenter(host, name) for name in host.names("segmenters")},
         "extras": {name: _extra(name) for name in EXTRAS},
         "failed_plugins": {p.name: p.failure for p in host.plugins if p.failure},
@@ -116,6 +117,12 @@ def _styles() -> str:
     from locstyle.style import list_styles
 
     return ", ".join(path.stem for path in list_styles()) or "none"
+
+
+def _inversions() -> str:
+    from locstyle.trajectory_cache import TrajectoryCache
+
+    return TrajectoryCache().describe()
 
 
 def _words(error: Exception) -> str:

@@ -29,7 +29,8 @@ def region_lines(job: Job) -> Iterator[str]:
 def report_lines(report: Report) -> Iterator[str]:
     """What an edit cost, and what it kept."""
     seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())
-    yield f"rows: {report.rows} denoising, {report.inversion_rows} inverting; {seconds}"
+    kept = f" ({report.cached_inversions} from the cache)" if report.cached_inversions else ""
+    yield f"rows: {report.rows} denoising, {report.inversion_rows} inverting{kept}; {seconds}"
     if report.reconstruction_psnr is not None:
         yield (
             f"reconstruction: {report.reconstruction_psnr:.1f} dB after inversion, "

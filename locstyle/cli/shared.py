@@ -39,6 +39,7 @@ class Running:
     check: bool
     as_json: bool
     contact_sheet: Path | None
+    cache: bool
 
 
 def running_options(command: _Command) -> _Command:
@@ -51,6 +52,12 @@ def running_options(command: _Command) -> _Command:
             default=True,
             show_default=True,
             help="Measure how well the photo survives inversion: one more row per step.",
+        ),
+        click.option(
+            "--cache/--no-cache",
+            default=True,
+            show_default=True,
+            help="Keep inversions on disk for later runs, and use those kept.",
         ),
         click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32."),
         device_option,
@@ -82,16 +89,20 @@ def read_options(given: tuple[str, ...], flag: str = "-O") -> dict[str, Any]:
     return options
 
 
-def run_edit(host: Host, edit: Edit, device: str, dtype: str | None, *, check: bool) -> Result:
+def run_edit(
+    host: Host, edit: Edit, device: str, dtype: str | None, *, check: bool, cache: bool
+) -> Result:
     """The result of an edit; what its regions cover, and then its progress, on stderr."""
     import torch
 
     from locstyle.cli.progress import progress
     from locstyle.cli.report import region_lines
     from locstyle.editor import Editor
+    from locstyle.trajectory_cache import TrajectoryCache
 
     exact = None if dtype is None else getattr(torch, dtype)
-    editor = Editor.load(edit.backbone, device=device, dtype=exact, host=host)
+    kept = TrajectoryCache() if cache else None
+    editor = Editor.load(edit.backbone, device=device, dtype=exact, host=host, cache=kept)
     job = editor.resolve(edit)
     for line in region_lines(job):
         click.echo(line, err=True)
@@ -116,7 +127,9 @@ def run_and_save(
     if isinstance(edit.image, str):
         check_output(output, files, photo=Photo.open(edit.image))
     host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
-    result = run_edit(host, edit, running.device, running.dtype, check=running.check)
+    result = run_edit(
+        host, edit, running.device, running.dtype, check=running.check, cache=running.cache
+    )
     result.save(output)
     if running.contact_sheet:
         Photo.from_image(result_sheet(result)).save(running.contact_sheet)

@@ -42,6 +42,7 @@ def _facts(path: Path) -> dict[str, str]:
 def _line(style: dict[str, str]) -> str:
     if "error" in style:
         return f"{style['name']:<16} unreadable: {style['error']}"
-    family, rank = style.get("family", "other tool's"), style.get("rank", "?")
-    facts = f"{style['name']:<16} {family:<8} rank {rank:<4}"
+    family, kind = style.get("family", "other tool's"), style.get("kind", "deltas")
+    size = f"rank {style.get('rank', '?')}" if kind == "deltas" else kind
+    facts = f"{style['name']:<16} {family:<8} {size:<9}"
     return f"{facts} {style.get('trigger', '')!r}  {style['path']}"

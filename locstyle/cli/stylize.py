@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SELECTION=STYLE[@STRENGTH]",
     help="sky.png, point:x,y, auto:3, text:the dog, box:x0,y0,x1,y1, rest, all, …, combined by "
-    "+ - & ! and refined by |grow:4|feather:8; a style's file or name; repeatable.",
+    "+ - & ! and refined by |grow:4|feather:8; a style's file or name, or a picture; repeatable.",
 )
 @click.option("--prompt", default="", help="What the photo shows.")
 @click.option(

@@ -120,7 +120,7 @@ class Edit:
 
     @property
     def files(self) -> list[str]:
-        """The files the edit reads, save for styles and the backbone."""
+        """The files the edit reads, save for styles given by name and the backbone."""
         masks = [file for region in self.regions for file in region.files]
         return [file for file in (self.image, *masks, self.segments) if isinstance(file, str)]
 

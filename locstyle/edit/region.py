@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from locstyle.masks import Mask
+    from locstyle.photo import Photo
     from locstyle.style import Style
 
 _SEGMENTER_KEYS = (
@@ -39,14 +40,15 @@ class Region:
     """A place and its style.
 
     `mask`: a selection ("sky.png", "point:212,160|grow:4", …; `docs/selections.md`), kept in its
-    canonical form, a mapping for a segmenter, or a mask in memory. `style`: a file or a known name.
+    canonical form, a mapping for a segmenter, or a mask in memory. `style`: a style file or a known
+    name; or a picture, as a file or in memory, whose style is meant.
     `window`: the fraction of the schedule in which the style acts, 0 the noisy start. `prompt`,
     `negative`, `feather` and `paste_feather` (photo pixels) stand in for the Edit's own where they
     are set.
     """
 
     mask: str | Mapping[str, object] | Mask | Image.Image | np.ndarray[Any, Any]
-    style: str | Path | Style | None = None
+    style: str | Path | Style | Photo | Image.Image | np.ndarray[Any, Any] | None = None
     strength: float = 1.0
     prompt: str | None = None
     negative: str | None = None
@@ -76,16 +78,20 @@ class Region:
 
     @property
     def files(self) -> list[str]:
-        """The files its mask is made of."""
-        return paths(self.selection) if self.selection else []
+        """The files its mask is made of, and its style's unless that is a name."""
+        masks = paths(self.selection) if self.selection else []
+        return [*masks, self.style] if _is_path(self.style) else masks
 
     def moved(self, move: Callable[[str], str]) -> Region:
         """The same region, `move` applied to every path; names of styles stay."""
         mask: Any = with_paths(self.selection, move) if self.selection else self.mask
-        style = self.style
-        if isinstance(style, str) and (Path(style).suffix or "/" in style or "\\" in style):
-            style = move(style)
+        style = move(self.style) if _is_path(self.style) else self.style
         return replace(self, mask=mask, style=style)
+
+
+def _is_path(style: object) -> TypeGuard[str]:
+    """Whether a style is meant as a file; names have neither suffix nor folder."""
+    return isinstance(style, str) and bool(Path(style).suffix or "/" in style or "\\" in style)
 
 
 def _mask(value: Any) -> Any:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from locstyle.engine.intervene import Call, Intervention
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.trajectory import Trajectory
 from locstyle.masks import Partition
+from locstyle.photo.canvas import average
 
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone, Text
@@ -101,26 +101,28 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class SceneReference:
-    """A style's picture, inverted at the scene's size, so that it can be a row beside the edit.
+    """A picture whose style is meant, inverted beside the photo and as large.
 
-    `area` [H, W] at working pixels in [0, 1]: which part of it counts; None for all of it.
+    `trajectory` has the scene's size, so a row may follow it. `area` [H, W] in [0, 1], at the
+    working size in pixels, says where the style is taken from; None: from all of it. A picture used
+    by several regions is one object, so that one row serves them.
     """
 
     trajectory: Trajectory
     area: Tensor | None = None
 
     def at(self, height: int, width: int) -> Tensor:
-        """The share of every token that counts, area-averaged: [height, width]."""
+        """The area averaged to [height, width], on the CPU; ones where the whole picture counts."""
         if self.area is None:
             return torch.ones(height, width)
-        return adaptive_avg_pool2d(self.area[None], (height, width))[0]
+        return average(self.area[None], (height, width))[0]
 
 
 @dataclass(frozen=True, eq=False)
 class SceneRegion:
     """A region ready to be denoised: its style's data, its texts, strength ≥ 0 and window.
 
-    `references` are the style's pictures; regions that share one share the same object.
+    `references` are its style's pictures; regions that share one share the same object.
     """
 
     style: Style | None

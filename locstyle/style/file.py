@@ -9,12 +9,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from locstyle.errors import StyleError
+from locstyle.errors import PhotoError, StyleError
+from locstyle.files import PHOTO_FORMATS
+from locstyle.photo import Photo
 from locstyle.style.embedding import is_embedding, read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
 from locstyle.style.foreign import read_foreign
 from locstyle.style.own import read_own
 from locstyle.style.style import Style
+from locstyle.style.tensors import tensors_of
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
@@ -28,9 +31,14 @@ def read_style(
 ) -> tuple[Style, Coverage]:
     """The style in a file or adapter folder, checked against a backbone, and what of it applies.
 
+    A picture is a style of one reference.
+
     Raises:
-        StyleError: not safetensors, broken, not finite, of another family, or nothing applies.
+        StyleError: neither safetensors nor a picture, broken, not finite, of another family, or
+            nothing applies.
     """
+    if Path(path).suffix.lower() in PHOTO_FORMATS:
+        return _picture(Path(path))
     file = _file_of(Path(path))
     header, tensors = _load(file)
     if "locstyle.format" in header:
@@ -43,6 +51,16 @@ def read_style(
             "give its sites"
         )
     return read_foreign(file, header, tensors, sites, family)
+
+
+def _picture(path: Path) -> tuple[Style, Coverage]:
+    try:
+        style = Style.from_pictures(path.stem, [Photo.open(path)])
+    except PhotoError as error:
+        raise StyleError(str(error)) from error
+    except StyleError as error:
+        raise StyleError(f"{path}: {error}") from error
+    return style, Coverage(tuple(tensors_of(style)))
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -76,7 +94,10 @@ def _file_of(path: Path) -> Path:
         )
     if path.suffix.lower() != ".safetensors":
         got = repr(path.suffix) if path.suffix else "a file without suffix"
-        raise StyleError(f"{path}: a style is a .safetensors file, not {got}")
+        pictures = ", ".join(PHOTO_FORMATS)
+        raise StyleError(
+            f"{path}: a style is a .safetensors file or a picture ({pictures}), not {got}"
+        )
     if not path.is_file():
         raise StyleError(f"{path}: no such file")
     return path

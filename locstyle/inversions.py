@@ -1,0 +1,120 @@
+"""The inversions of one edit: each picture's once, and from the cache where it is there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from locstyle import __version__
+from locstyle.engine.progress import OnStep, Step
+from locstyle.engine.trajectory import Inversion, Trajectory, invert
+
+if TYPE_CHECKING:
+    from locstyle.engine.backbone import Backbone, Text
+    from locstyle.engine.schedule import Schedule
+    from locstyle.trajectory_cache import TrajectoryCache
+
+_FORM = "1"  # of keys; counts up when the same key would mean another trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Inversions:
+    """Trajectories in the order of their latents, equal latents sharing one.
+
+    `rows` is what the network evaluated for them, `cached` how many came from the cache.
+    """
+
+    trajectories: tuple[Trajectory, ...]
+    rows: int
+    cached: int
+
+    def replaced(self, first: Trajectory) -> Inversions:
+        """The same with `first`, which was made of the first trajectory, in its place."""
+        was, *others = self.trajectories
+        return Inversions((first, *others), self.rows + first.rows - was.rows, self.cached)
+
+
+@dataclass(frozen=True, eq=False)
+class Inverter:
+    """How the pictures of an edit are inverted: without words and without guidance."""
+
+    backbone: Backbone
+    schedule: Schedule
+    inversion: Inversion
+    empty: Text
+    cache: TrajectoryCache | None = None
+
+    def invert(self, latents: Sequence[Tensor], on_step: OnStep) -> Inversions:
+        """The trajectories of clean latents [1, channels, h, w].
+
+        Raises:
+            DenoiseError: a latent is not finite.
+        """
+        keys = [self._key(latent) for latent in latents]
+        found = {key: kept for key in dict.fromkeys(keys) if (kept := self._kept(key))}
+        missing = {key: x for key, x in zip(keys, latents, strict=True) if key not in found}
+        made: dict[str, Trajectory] = {}
+        for number, (key, latent) in enumerate(missing.items()):
+            made[key] = self._inverted(latent, _part(on_step, number, len(missing)))
+            if self.cache is not None:
+                self.cache.put(key, made[key].latents)
+        all_of_them = found | made
+        rows = sum(trajectory.rows for trajectory in made.values())
+        return Inversions(tuple(all_of_them[key] for key in keys), rows, len(found))
+
+    def _inverted(self, latent: Tensor, on_step: OnStep) -> Trajectory:
+        return invert(
+            self.backbone,
+            latent,
+            self.schedule,
+            text=self.empty,
+            aligned=self.inversion.aligned,
+            refine=self.inversion.refine,
+            on_step=on_step,
+        )
+
+    def _kept(self, key: str) -> Trajectory | None:
+        latents = None if self.cache is None else self.cache.get(key)
+        if latents is None:
+            return None
+        return Trajectory({t: latent.to(self.backbone.device) for t, latent in latents.items()})
+
+    def _key(self, latent: Tensor) -> str:
+        """SHA-256 of all that a trajectory depends on, to the last bit."""
+        total = hashlib.sha256()
+        for fact in self._facts():
+            total.update(f"{fact}\n".encode())
+        for tensor in (latent, self.empty.states, self.schedule.alphas):
+            total.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return total.hexdigest()
+
+    def _facts(self) -> Iterator[object]:
+        schedule = self.schedule
+        yield from (_FORM, __version__, self.backbone.digest, self.backbone.dtype)
+        yield from (schedule.timesteps, schedule.final_alpha, schedule.prediction)
+        yield self.inversion.aligned, self.inversion.refine
+        yield from _machine(self.backbone.device)
+
+
+def _machine(device: torch.device) -> Iterator[object]:
+    """What decides the last bits besides the numbers: the library and what it runs on."""
+    yield torch.__version__
+    if device.type == "cuda":
+        yield torch.cuda.get_device_name(device)
+    else:
+        yield from (device.type, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+
+
+def _part(on_step: OnStep, number: int, count: int) -> OnStep:
+    """Steps of inversion `number` of `count`, told as those of one long phase."""
+
+    def tell(step: Step) -> None:
+        on_step(replace(step, index=number * step.total + step.index, total=count * step.total))
+
+    return tell
