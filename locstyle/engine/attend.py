@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,7 +15,8 @@ class Read(NamedTuple):
 
     `q` [rows, heads, tokens, dim], `k` and `v` [rows, heads, keys, dim]. `weight` multiplies the
     output: a number or a tensor that broadcasts to [rows, heads, tokens, dim]. `bias` is added to
-    the logits. `rows` are the rows of the batch it is for, in this order; None: all of them.
+    the logits. `rows` are the rows of the batch it is for, in this order, and `tokens` [n] the
+    query tokens; None: all of them.
     """
 
     q: Tensor
@@ -23,6 +25,7 @@ class Read(NamedTuple):
     weight: Tensor | float = 1.0
     bias: Tensor | None = None
     rows: tuple[int, ...] | None = None
+    tokens: Tensor | None = None
 
     @property
     def batch_rows(self) -> tuple[int, ...]:
@@ -44,27 +47,52 @@ class Read(NamedTuple):
             narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
             None if self.bias is None else narrow(self.bias),
             tuple(mine[index] for index in kept),
+            self.tokens,
+        )
+
+    def at(self, tokens: Tensor) -> Read:
+        """The same read for some query tokens [n] of all it is for, which are all there are."""
+        whole = self.q.shape[2]
+
+        def narrow(part: Tensor) -> Tensor:
+            return part[:, :, tokens] if part.shape[2] == whole else part
+
+        return self._replace(
+            q=self.q[:, :, tokens],
+            weight=narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
+            bias=None if self.bias is None else narrow(self.bias),
+            tokens=tokens,
         )
 
 
-def combine(reads: Sequence[Read]) -> Tensor:
-    """Σ weight · softmax(q kᵀ/√dim + bias) v over the reads: [rows, heads, tokens, dim]."""
+def combine(reads: Sequence[Read], tokens: int | None = None) -> Tensor:
+    """Σ weight · softmax(q kᵀ/√dim + bias) v over the reads: [rows, heads, tokens, dim].
+
+    `tokens` is how many query tokens there are, where every read is for some of them only.
+    """
     total = None
     for read in reads:
-        if read.rows is None:
+        if read.rows is None and read.tokens is None:
             total = _output(read) if total is None else total + _output(read)
-    parts = [read for read in reads if read.rows]
+    parts = [read for read in reads if read.rows or (read.rows is None and read.tokens is not None)]
     if not parts:
         assert total is not None  # every row is read by somebody
         return total
-    if total is None:
-        rows = 1 + max(row for read in parts for row in read.batch_rows)
-        total = parts[0].q.new_zeros(rows, *parts[0].q.shape[1:3], parts[0].v.shape[-1])
-    else:
-        total = total.clone()
+    total = _empty(parts, tokens) if total is None else total.clone()
     for read in parts:
-        total[list(read.batch_rows)] += _output(read)
+        rows = torch.tensor(read.batch_rows, device=total.device)
+        if read.tokens is None:
+            total[rows] += _output(read)
+        else:  # indexed along two axes with a whole one between: those two come first
+            total[rows[:, None], :, read.tokens] += _output(read).transpose(1, 2)
     return total
+
+
+def _empty(parts: Sequence[Read], tokens: int | None) -> Tensor:
+    rows = 1 + max(row for read in parts for row in read.batch_rows)
+    whole = [read.q.shape[2] for read in parts if read.tokens is None]
+    shape = (rows, parts[0].q.shape[1], tokens or max(whole), parts[0].v.shape[-1])
+    return parts[0].q.new_zeros(shape)
 
 
 def _output(read: Read) -> Tensor:

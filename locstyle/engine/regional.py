@@ -17,7 +17,10 @@ from locstyle.engine.sites import Site, Sites
 
 
 class Donor(NamedTuple):
-    """What another row has at one site in this step: q, k and v [1, heads, tokens, dim] each."""
+    """What another row has at one site in this step, each [1, heads, tokens, dim].
+
+    `q` at the queries in question, `k` and `v` at all tokens.
+    """
 
     q: Tensor
     k: Tensor
@@ -27,16 +30,19 @@ class Donor(NamedTuple):
 Reading = Callable[[int, Site, Call, Read, Mapping[str, Donor]], Iterable[Read]]
 """What the queries of one owner read: its number, the site, the call, the rows' own read, donors.
 
-Built from the read it is given, so that rows and weight stay with it.
+Built from the read it is given, so that rows, tokens and weight stay with it.
 """
+
+_Key = tuple[tuple[int, int], torch.device, torch.dtype]
 
 
 @dataclass(frozen=True, eq=False)
 class RegionalReads:
     """In the rows `to`, every query reads what `reading` says for the region that owns it.
 
-    The outputs are weighted by who owns the query; they sum to one, so that the same reading for
-    all owners is that reading, exactly. `donors` are the rows a reading may take from.
+    Outputs are weighted by who owns the query; the weights sum to one, so that the same reading for
+    all owners is that reading, exactly. A reading sees its owner's queries alone, and all keys and
+    values. `donors` are the rows it may take from. It goes last at its sites: its reads are parts.
     """
 
     donors: tuple[str, ...]
@@ -45,6 +51,7 @@ class RegionalReads:
     ownership: Ownership
     reading: Reading
     window: Window = field(default_factory=Window)
+    _known: dict[_Key, dict[int, tuple[Tensor, Tensor]]] = field(default_factory=dict, repr=False)
 
     def where(self, sites: Sites) -> Sequence[Site]:
         return self.sites
@@ -58,10 +65,13 @@ class RegionalReads:
         new = [read.only(rest) for read in reads] if rest else []
         for read in reads:
             mine = read.only(rows)
-            for owner, share in self._shares(site, call, mine.q):
+            for owner, (tokens, share) in self._owned(site, call, mine.q).items():
+                here = {
+                    name: donor._replace(q=donor.q[:, :, tokens]) for name, donor in donors.items()
+                }
                 new += [
                     part._replace(weight=part.weight * share)
-                    for part in self.reading(owner, site, call, mine, donors)
+                    for part in self.reading(owner, site, call, mine.at(tokens), here)
                 ]
         return new
 
@@ -75,12 +85,15 @@ class RegionalReads:
                 found[name] = Donor(*present)
         return found
 
-    def _shares(self, site: Site, call: Call, like: Tensor) -> list[tuple[int, Tensor]]:
-        """Who owns queries here, and how much of each: [1, 1, tokens, 1]."""
+    def _owned(self, site: Site, call: Call, like: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
+        """By owner, the query tokens it has a share in [n], and how much [1, 1, n, 1]."""
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        own = self.ownership.image((Row("", MIXED),), size, like)[0].flatten(1)
-        return [
-            (owner, share[None, None, :, None])
-            for owner, share in enumerate(own)
-            if bool(torch.any(share))
-        ]
+        key = (size, like.device, like.dtype)
+        if key not in self._known:
+            own = self.ownership.image((Row("", MIXED),), size, like)[0].flatten(1)
+            self._known[key] = {
+                owner: (tokens, share[tokens][None, None, :, None])
+                for owner, share in enumerate(own)
+                if len(tokens := share.nonzero().flatten())
+            }
+        return self._known[key]

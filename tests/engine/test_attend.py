@@ -53,6 +53,18 @@ def test_weights_and_biases_go_with_their_rows() -> None:
     assert torch.allclose(combine(apart), combine([read]), atol=1e-6)
 
 
+def test_tokens_apart_are_the_tokens_together() -> None:
+    draw = torch.Generator().manual_seed(1)
+    weight, bias = (
+        torch.rand(1, 1, 16, 1, generator=draw),
+        torch.randn(1, 1, 16, 16, generator=draw),
+    )
+    read = random_read()._replace(weight=weight, bias=bias)
+    order = torch.randperm(16, generator=draw)
+    apart = [read.at(order[:5]).only({0, 2}), read.at(order[5:]), read.at(order[:5]).only({1})]
+    assert torch.allclose(combine(apart, 16), combine([read]), atol=1e-6)
+
+
 def test_parts_add_to_what_is_read_by_all() -> None:
     read, other = random_read(), random_read(seed=1)
     total = combine([read, other.only({1})])

@@ -49,7 +49,7 @@ class UNetProcessor:
         reads = [Read(q, k, v, bias=attention_mask)]
         for actor in self._actors:
             reads = actor.attend(self._site, self._attachment.now(), reads)
-        out = combine(reads).transpose(1, 2).flatten(2)
+        out = combine(reads, q.shape[2]).transpose(1, 2).flatten(2)
         projected_out: Tensor = attn.to_out[1](attn.to_out[0](out))
         return projected_out / attn.rescale_output_factor
 
