@@ -30,6 +30,7 @@ from rich.table import Table
 
 import locstyle as ls
 from locstyle.sheet import contact_sheet
+from locstyle.trajectory_cache import TrajectoryCache
 
 # Options of the fusion; "strength" is that of the regions, on LoRAs learned with `scale=0.7`.
 _LORA: tuple[dict[str, object], ...] = (
@@ -87,7 +88,9 @@ def main() -> None:
     wanted.out.mkdir(parents=True, exist_ok=True)
     shared = {key: getattr(wanted, key) for key in ("out", "steps", "seed", "backbone", "styles")}
     settings = Settings(**shared, shipped=True)
-    bench = Bench(ls.Editor.load(wanted.backbone, device=wanted.device), settings, lambda _: None)
+    cache = TrajectoryCache(wanted.out / "inversions")  # no time is taken here
+    editor = ls.Editor.load(wanted.backbone, device=wanted.device, cache=cache)
+    bench = Bench(editor, settings, lambda _: None)
     variants = TRIED[wanted.fusion] if wanted.tried is None else json.loads(f"[{wanted.tried}]")
     rows, pictures = tried(bench, wanted.fusion, wanted.scenes, variants)
     table = Table("options", *FIGURES)

@@ -38,10 +38,16 @@ def region_styles(
 
 
 def region_prompt(region: Region, style: Style | None, edit: Edit) -> str:
-    """A region's own prompt, else its style's trigger with the edit's prompt as its subject."""
+    """A region's own prompt, else its style's trigger with the edit's prompt as its subject.
+
+    A picture for a style that has no words of its own is given none: the photo's description would
+    pull against it.
+    """
     if region.prompt is not None:
         return region.prompt
     trigger = style.trigger if style else ""
+    if style is not None and style.kinds == {"reference"} and not trigger:
+        return ""
     return f"{trigger} of {edit.prompt}" if trigger and edit.prompt else trigger or edit.prompt
 
 
