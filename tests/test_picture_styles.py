@@ -255,3 +255,11 @@ def test_an_edit_does_not_fail_for_its_cache(editor: Editor, folder: Path) -> No
         result = kept.run(edit_of(folder, "one.png"))
     assert len(warned) == 1
     assert torch.equal(result.latent, editor.run(edit_of(folder, "one.png")).latent)
+
+
+def test_the_photo_s_description_is_not_said_of_a_picture(editor: Editor, folder: Path) -> None:
+    """It would pull against the picture; a region's own words and a trigger are meant."""
+    spoken = Style.from_pictures("spoken", [Image.open(folder / "two.png")])
+    edit = edit_of(folder, "one.png", spoken.with_meta(trigger="in ink"), "two.png", prompt="a cat")
+    own = replace(edit, regions=(*edit.regions[:2], replace(edit.regions[2], prompt="a dog")))
+    assert editor.resolve(own).prompts == ("", "in ink of a cat", "a dog")
