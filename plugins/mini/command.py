@@ -96,6 +96,39 @@ def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int, fin
     train_fastsam(work, out, minutes=minutes, scenes=scenes, device=device, finish=finish)
 
 
+@mini.command("train-qformer")
+@click.option("--minutes", type=float, required=True, help="Time for learning, over all calls.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the weights.")
+@click.option("--scenes", default=600, show_default=True, help="How many scenes to render.")
+@click.option("--batch", default=1.0, show_default=True, help="Times the batch; 8 suits a GPU.")
+@click.option("--only-reconstruction", is_flag=True, help="Without pairs, to compare.")
+def qformer(
+    minutes: float,
+    device: str,
+    work: Path,
+    out: Path,
+    scenes: int,
+    batch: float,
+    only_reconstruction: bool,
+) -> None:
+    """Train DEADiff's Q-Formers on pairs of the world; mini itself stays as it is.
+
+    A training that was stopped goes on when called again with the same work folder.
+    """
+    from dataclasses import replace
+
+    from .train_qformer import STAGES, TASKS, train_qformer
+    from .training import Run
+
+    work.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(minutes, work, out, _WEIGHTS, device, scenes)
+    stages = [replace(stage, batch=max(3, round(batch * stage.batch))) for stage in STAGES]
+    train_qformer(run, stages=stages, tasks=("both",) if only_reconstruction else TASKS)
+
+
 @mini.command()
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
 @click.option("--photos", type=click.Path(path_type=Path, exists=True), help="A folder of photos.")

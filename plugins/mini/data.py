@@ -3,9 +3,10 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ Pictures = NDArray[np.uint8]
 Prompts = tuple[str, str, str]
 """From the fullest to the shortest: everything, the things alone, the medium alone."""
 Rendered = tuple[Pictures, Prompts]
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 TRAINING_SEED, HELD_OUT_SEED = 0, 1
 SIZE = 128  # side of a picture in pixels
@@ -65,7 +68,7 @@ def _render(folder: Path, scenes: int, seed: int, size: int) -> None:
     )
     prompts: list[Prompts] = []
     jobs = [(seed, number, size) for number in range(scenes)]
-    for rendered in _in_parallel(jobs):
+    for rendered in in_parallel(_render_scene, jobs):
         for picture, variants in rendered:
             pictures[len(prompts)] = picture
             prompts.append(variants)
@@ -76,13 +79,14 @@ def _render(folder: Path, scenes: int, seed: int, size: int) -> None:
     os.replace(partial, folder / "prompts.json")
 
 
-def _in_parallel(jobs: list[tuple[int, int, int]]) -> Iterator[list[Rendered]]:
+def in_parallel(render: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+    """`render` of every job in order, by as many processes as there are cores if it is worth it."""
     if len(jobs) < _WORTH_PROCESSES:
-        yield from map(_render_scene, jobs)
+        yield from map(render, jobs)
         return
     # spawn: forking a process that already runs torch threads can hang
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        yield from pool.imap(_render_scene, jobs, chunksize=16)
+        yield from pool.imap(render, jobs, chunksize=16)
 
 
 def _render_scene(job: tuple[int, int, int]) -> list[Rendered]:

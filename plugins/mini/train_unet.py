@@ -75,7 +75,7 @@ def _learn(trainee: Trainee, lesson: Lesson, run: Run) -> None:
         count = lesson.stage.buckets[turn].batch
         question = _draw(lesson.examples[turn], count, dice, run.device)
         with run.autocast():
-            loss = _weighted(errors(trainee.modules, question), question.steps)
+            loss = weighted(errors(trainee.modules, question), question.steps)
         trainee.learn(loss)
         if trainee.seconds >= due:
             due = trainee.seconds + _REPORT_SECONDS
@@ -141,7 +141,7 @@ def errors(modules: dict[str, Any], question: Question) -> Tensor:
     return (predicted.float() - question.noise).square().mean((1, 2, 3))
 
 
-def _weighted(error: Tensor, steps: Tensor) -> Tensor:
+def weighted(error: Tensor, steps: Tensor) -> Tensor:
     """The mean error under min-SNR weights, leaning half way towards those of v-prediction.
 
     *Deviation* from arXiv:2303.09556: times √(1 + 1/SNR). With the plain weights the words for a

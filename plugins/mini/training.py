@@ -138,6 +138,8 @@ class Trainee:
         self._put({name: tensors[f"weight/{name}"] for name in self.parameters})
         for name, parameter in self.parameters.items():
             self.average[name].copy_(tensors[f"average/{name}"])
+            if f"step/{name}" not in tensors:
+                continue  # a part of a library's network that nothing here runs
             self.optimizer.state[parameter] = {
                 key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else parameter.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")

@@ -30,6 +30,7 @@ def test_the_plugin_registers_its_backbone_and_its_commands() -> None:
     assert set(cli.commands) == {"mini"} and set(mini.commands) == {
         "train",
         "train-fastsam",
+        "train-qformer",
         "world",
         "scores",
         "samples",

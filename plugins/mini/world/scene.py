@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .canvas import Array, Canvas
 from .composition import compose
-from .styles import STYLES, Source
+from .styles import STYLES, Source, Style
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -48,10 +48,13 @@ class WorldScene:
 
     def render(self, style: str) -> Picture:
         """The same scene as a picture in `style`, one of `STYLES`."""
-        order = list(STYLES).index(style)
-        rng = np.random.default_rng((*self.seed, 2, order))
-        source = Source(self.canvas.picture, self.canvas.label, rng)
-        return _shrink(STYLES[style](source))
+        place = list(STYLES).index(style)
+        return self.painted(STYLES[style], place)
+
+    def painted(self, style: Style, dice: int) -> Picture:
+        """The same scene as `style` draws it; `dice` seeds what it leaves to chance."""
+        rng = np.random.default_rng((*self.seed, 2, dice))
+        return _shrink(style(Source(self.canvas.picture, self.canvas.label, rng)))
 
     @property
     def labels(self) -> NDArray[np.int16]:
