@@ -79,23 +79,27 @@ class _Running:
         """The gate's score, then every method's."""
         self.store.case(case)
         yield from self._gate(case)
-        scorer: list[Scorer] = []  # made when the first method has to run
+        scorer: list[Scorer] = []
         for method in found:
             self.progress.job(case.name, method.name)
-            styles = method.styles(case, self.styles)
-            key = self._key(case, method, [style.digest for style in styles])
-            scores = self.store.read(case.name, method.name, key)
-            if scores is None:
-                scorer = scorer or [Scorer(case, self.metrics)]
-                try:
-                    scores = list(self._run(scorer[0], method, styles))
-                except ls.LocstyleError as error:  # one plugin's failure is not the whole run's
-                    self.failed.append(f"{method.name} on {case.name}: {error}")
-                    scores = []
-                else:
-                    self.store.write(case.name, method.name, key, scores)
+            try:
+                scores = self._scores(case, method, scorer)
+            except ls.LocstyleError as error:  # one plugin's failure is not the whole run's
+                self.failed.append(f"{method.name} on {case.name}: {error}")
+                scores = []
             self.progress.done()
             yield from scores
+
+    def _scores(self, case: Case, method: Method, scorer: list[Scorer]) -> list[Score]:
+        """Read from the store, or run; the scorer is made for the first that has to run."""
+        styles = method.styles(case, self.styles)
+        key = self._key(case, method, [style.digest for style in styles])
+        scores = self.store.read(case.name, method.name, key)
+        if scores is None:
+            scorer += [] if scorer else [Scorer(case, self.metrics)]
+            scores = list(self._run(scorer[0], method, styles))
+            self.store.write(case.name, method.name, key, scores)
+        return scores
 
     def _gate(self, case: Case) -> list[Score]:
         self.progress.job(case.name, GATE)

@@ -334,6 +334,17 @@ def test_a_method_that_fails_is_named_and_costs_the_run_nothing_else(host, setti
     assert not list(settings.out.glob("runs/*/adain-paste.json"))  # so it is tried again
 
 
+def test_an_encoder_that_fails_costs_the_run_nothing_else(host, settings, monkeypatch):
+    def fail(self, images, backbone, request, on_step):
+        raise ls.StyleError("there are no weights")
+
+    monkeypatch.setattr(Quick, "encode", fail)
+    few = replace(settings, methods=("first-only + quick", "recolour"), leak=False)
+    results = run_quality(few, host)
+    assert any("no weights" in note for note in results.notes)
+    assert {score.method for score in results.scores} == {GATE, "recolour"}
+
+
 def test_the_oracle_is_nearer_to_the_truth_than_the_photo():
     """On the shipped autoencoder; a random one has no oracle."""
     editor = ls.Editor.load("mini", device="cpu")
