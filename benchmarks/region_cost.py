@@ -1,11 +1,13 @@
-"""What do more regions cost? Rows, memory and time of `singlepass` with 1, 2, 4 and 8 of them.
+"""What do more regions cost, or more steps? Rows, memory and time of an edit, and their ratios.
 
     python benchmarks/region_cost.py [--backbone tiny|mini|FOLDER] [--side 128] [--steps 4]
+    python benchmarks/region_cost.py --fusion magicstyle --styles pictures
+    python benchmarks/region_cost.py --fusion magicstyle --styles pictures --vary steps
 
-Every number of regions runs in a process of its own, with as many different random LoRAs of rank
-16 on every layer. Prints rows, peak memory and seconds, and their ratios to one region; ends with
-status 1 if rows or peak memory grow by more than 1.3 times. Time is printed and not judged: it is a
-property of the machine.
+1, 2, 4 and 8 regions, or 4, 16 and 48 steps with two regions, each in a process of its own. Every
+region has a style of its own: a random LoRA of rank 16 on every layer, or a random picture. Ends
+with status 1 if peak memory grows by more than 1.3 times, or with LoRAs the rows do; a picture is
+one row more, and a step needs its own. Time is printed and not judged: it is the machine's.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import locstyle as ls
 
-REGIONS = (1, 2, 4, 8)
+VARIED = {"regions": (1, 2, 4, 8), "steps": (4, 16, 48)}
 LIMIT = 1.3
 RANK = 16
 PARTS = (
@@ -40,13 +42,14 @@ FIGURES = {
     "above": "of it above the loaded model, MiB",
     "seconds": "seconds",
 }
-JUDGED = ("rows", "memory")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="tiny", help="tiny (random weights), mini, a folder")
     parser.add_argument("--fusion", default="singlepass")
+    parser.add_argument("--styles", choices=("loras", "pictures"), default="loras")
+    parser.add_argument("--vary", choices=tuple(VARIED), default="regions")
     parser.add_argument("--side", type=int, default=128, help="side of the picture in pixels")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--device", default="cpu")
@@ -54,23 +57,29 @@ def main() -> int:
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)  # one process's share
     wanted = parser.parse_args()
     if wanted.only:
-        print(json.dumps(run(wanted, wanted.only)))
+        regions, steps = (
+            (wanted.only, wanted.steps) if wanted.vary == "regions" else (2, wanted.only)
+        )
+        print(json.dumps(run(wanted, regions, steps)))
         return 0
-    found = {regions: in_own_process(regions) for regions in REGIONS}
+    counts = VARIED[wanted.vary]
+    found = {count: in_own_process(count) for count in counts}
     report(found, wanted)
-    grown = {key: found[max(REGIONS)][key] / found[1][key] for key in JUDGED}
-    return int(any(ratio > LIMIT for ratio in grown.values()))
+    flat = wanted.vary == "regions" and wanted.styles == "loras"
+    judged = ("rows", "memory") if flat else ("memory",)
+    grown = [found[counts[-1]][key] / found[counts[0]][key] for key in judged]
+    return int(any(ratio > LIMIT for ratio in grown))
 
 
-def in_own_process(regions: int) -> dict[str, float]:
-    command = [sys.executable, *sys.argv, "--only", str(regions)]
+def in_own_process(count: int) -> dict[str, float]:
+    command = [sys.executable, *sys.argv, "--only", str(count)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     last: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return last
 
 
-def run(wanted: Any, regions: int) -> dict[str, float]:
-    """One edit with this many regions, after one of a single step that warms up."""
+def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
+    """One edit, after one of a single step that warms up."""
     from locstyle_plugins.bench.cost import held, measured
 
     import locstyle as ls
@@ -82,19 +91,24 @@ def run(wanted: Any, regions: int) -> dict[str, float]:
         editor = ls.Editor.load(wanted.backbone, device=wanted.device)
     device = editor.backbone.device
     loaded = held(device)
-    styles = [
-        testing.random_style(editor.backbone, seed, rank=RANK, parts=PARTS)
-        for seed in range(regions)
-    ]
+    draw = np.random.default_rng(0)
+    pictures = draw.integers(0, 256, (regions + 1, wanted.side, wanted.side, 3), np.uint8)
+    if wanted.styles == "pictures":
+        styles = [ls.Style.from_pictures(str(i), [one]) for i, one in enumerate(pictures[1:])]
+    else:
+        styles = [
+            testing.random_style(editor.backbone, seed, rank=RANK, parts=PARTS)
+            for seed in range(regions)
+        ]
     edit = ls.Edit(
-        image=np.random.default_rng(0).integers(0, 256, (wanted.side, wanted.side, 3), np.uint8),
+        image=pictures[0],
         regions=tuple(
-            ls.Region(mask, style, strength=0.1)
+            ls.Region(mask, style, strength=0.1 if wanted.styles == "loras" else 1.0)
             for mask, style in zip(bands(wanted.side, regions), styles, strict=True)
         ),
         fusion=ls.Fusing(wanted.fusion),
         size=wanted.side,
-        steps=wanted.steps,
+        steps=steps,
     )
     editor.run(replace(edit, steps=1))
     with measured(device) as cost:
@@ -120,17 +134,18 @@ def bands(side: int, count: int) -> list[ls.Mask]:
 
 
 def report(found: dict[int, dict[str, float]], wanted: Any) -> None:
-    title = f"{wanted.fusion} on {wanted.backbone}, {wanted.side} pixels, {wanted.steps} steps"
-    table = Table("regions", *FIGURES.values(), title=title)
-    for regions, row in found.items():
+    fixed = f"{wanted.steps} steps" if wanted.vary == "regions" else "2 regions"
+    title = f"{wanted.fusion}, {wanted.styles}, {wanted.backbone}, {wanted.side} pixels, {fixed}"
+    table = Table(wanted.vary, *FIGURES.values(), title=title)
+    first = next(iter(found.values()))
+    for count, row in found.items():
         table.add_row(
-            str(regions),
-            *(f"{row[key]:.4g} ({ratio(row[key], found[1][key])})" for key in FIGURES),
+            str(count), *(f"{row[key]:.4g} ({ratio(row[key], first[key])})" for key in FIGURES)
         )
     Console(width=120).print(table)
     if wanted.json:
         settings = {key: str(value) for key, value in vars(wanted).items() if value is not None}
-        plain = {"settings": settings, "regions": found}
+        plain = {"settings": settings, wanted.vary: found}
         wanted.json.write_text(json.dumps(plain, indent=1))
 
 
