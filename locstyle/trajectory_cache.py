@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,11 @@ from locstyle.host import cache_folder
 
 LIMIT = 2**30
 """Bytes the cache may take."""
+
+ABANDONED = 3600
+"""Seconds after which nobody is still writing an unfinished file."""
+
+_LAYOUTS = {False: torch.contiguous_format, True: torch.channels_last}
 
 
 class TrajectoryCache:
@@ -88,12 +94,14 @@ class TrajectoryCache:
     def _files(self) -> Iterator[tuple[int, int, Path]]:
         """When each file was last used, in nanoseconds, its bytes, and where it lies.
 
-        What a killed run left half written counts too, so that it goes in its turn.
+        What a killed run left half written counts too, once nobody can still be writing it.
         """
         for path in self.folder.glob("*.safetensors"):
             with suppress(FileNotFoundError):
                 facts = path.stat()
-                yield facts.st_mtime_ns, facts.st_size, path
+                is_unfinished = path.name.startswith(".")
+                if not is_unfinished or time.time() - facts.st_mtime > ABANDONED:
+                    yield facts.st_mtime_ns, facts.st_size, path
 
 
 def _packed(latents: Mapping[int, Tensor]) -> bytes:
@@ -101,6 +109,8 @@ def _packed(latents: Mapping[int, Tensor]) -> bytes:
     held = {
         "latents": torch.cat([latents[t] for t in timesteps]).detach().cpu().contiguous(),
         "timesteps": torch.tensor(timesteps),
+        # Kernels round differently by layout, so it must come back as well.
+        "channels_last": torch.tensor([_is_channels_last(latents[t]) for t in timesteps]),
     }
     data: bytes = safetensors.torch.save({**held, "sha256": _digest(held)})
     return data
@@ -115,8 +125,16 @@ def _unpacked(data: bytes) -> dict[int, Tensor]:
     held = safetensors.torch.load(data)
     if not torch.equal(held.pop("sha256"), _digest(held)):
         raise ValueError("not what was written")
-    latents = held["latents"]
-    return {int(t): latents[i : i + 1] for i, t in enumerate(held["timesteps"])}
+    return {
+        int(t): latent.clone(memory_format=_LAYOUTS[bool(is_last)])
+        for t, latent, is_last in zip(
+            held["timesteps"], held["latents"].split(1), held["channels_last"], strict=True
+        )
+    }
+
+
+def _is_channels_last(latent: Tensor) -> bool:
+    return latent.stride() == latent.contiguous(memory_format=_LAYOUTS[True]).stride()
 
 
 def _digest(held: Mapping[str, Tensor]) -> Tensor:

@@ -41,6 +41,17 @@ def test_what_is_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
         assert torch.equal(found[t].view(torch.int32), latent.view(torch.int32))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_in_memory_comes_back(tmp_path: Path, layout: torch.memory_format) -> None:
+    """Kernels round differently by layout: a run from the cache would differ in its last bits."""
+    kept = {t: latent.contiguous(memory_format=layout) for t, latent in latents().items()}
+    TrajectoryCache(tmp_path).put("a", kept)
+    found = TrajectoryCache(tmp_path).get("a")
+    assert found is not None and same(found, kept)
+    for t, latent in kept.items():
+        assert found[t].stride() == latent.stride()
+
+
 def test_only_its_owner_may_look(tmp_path: Path) -> None:
     cache = TrajectoryCache(tmp_path / "cache")
     cache.put("a", latents())
