@@ -55,8 +55,12 @@ class MagicStyle:
     }
 
     def __init__(self, options: Options | None = None) -> None:
-        self.options = options or self.Options()
-        self.inversion = ls.Inversion(aligned=self.options.aligned)
+        o = self.options = options or self.Options()
+        for name, most in (("gamma", 1), ("lam", 1), ("beta", math.inf), ("temperature", math.inf)):
+            if not 0 <= getattr(o, name) <= most:
+                asked = "give 0 or more" if most == math.inf else f"give a number in [0, {most}]"
+                raise ls.RecipeError(f"fusion.options.{name}: got {getattr(o, name)}; {asked}")
+        self.inversion = ls.Inversion(aligned=o.aligned)
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)

@@ -24,7 +24,9 @@ def load(name: str, device: str, dtype: "torch.dtype | None") -> "ls.Backbone":
             f"backbone: 'mini' has no weights in {WEIGHTS}; install locstyle anew, or train them: "
             "locstyle mini train --minutes 60"
         )
-    return ls.load_backbone(WEIGHTS, device=device, dtype=dtype, family="mini")
+    backbone = ls.load_backbone(WEIGHTS, device=device, dtype=dtype, family="mini")
+    backbone.name = "mini"  # not the folder it happens to lie in
+    return backbone
 
 
 @ls.hookimpl

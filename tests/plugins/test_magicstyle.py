@@ -247,6 +247,15 @@ def test_a_layer_that_is_not_there_is_named(backbone: UNetBackbone) -> None:
         with_options(layers=(2, 9)).plan(scene)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "asked"),
+    [("gamma", 1.1, r"in \[0, 1\]"), ("lam", -0.1, r"in \[0, 1\]"), ("beta", -1.0, "0 or more")],
+)
+def test_options_out_of_range_are_named(name: str, value: float, asked: str) -> None:
+    with pytest.raises(RecipeError, match=f"options.{name}: got {value}.*{asked}"):
+        with_options(**{name: value})
+
+
 def test_outside_its_window_nothing_is_fused(backbone: UNetBackbone) -> None:
     """An empty window leaves the edit row to itself: the plain pass."""
     scene = scene_of(backbone, [[1]], EVERYWHERE)
