@@ -36,7 +36,7 @@ def host(mini, tmp_path, monkeypatch):
     Path("loras").mkdir()
     for seed, name in enumerate(STYLES):
         random_style(mini, seed).save(f"loras/{name}.safetensors")
-    host = Host(allow=["lora", "diffstyler", "singlepass", "classic"])
+    host = Host(allow=["lora", "diffstyler", "singlepass", "magicstyle", "classic"])
     monkeypatch.setattr("locstyle.host.default_host", lambda: host)
     with host.temporarily(Mini()):
         yield host
