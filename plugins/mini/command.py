@@ -160,5 +160,29 @@ def samples(output: Path, weights: Path, count: int, guidance: float, seed: int)
         click.echo(prompt)
 
 
+@mini.command()
+@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="separates.png")
+@click.option("--steps", default=25, show_default=True)
+@click.option("--guidance", default=5.0, show_default=True)
+def separates(weights: Path, output: Path, steps: int, guidance: float) -> None:
+    """Paint words in the styles of pictures, all held out, with a Q-Former's WEIGHTS.
+
+    The sheet has the pictures on top and one row for each prompt, words alone on the left.
+    """
+    from PIL import Image
+
+    from .separation import measure
+
+    painted = measure(weights, _WEIGHTS, steps=steps, guidance=guidance)
+    Image.fromarray(painted.sheet).save(output)
+    for prompt in painted.prompts:
+        click.echo(prompt)
+    click.echo(f"in the picture's style: {painted.style:.2f} (by chance 0.20)")
+    click.echo(
+        f"as their words say: {painted.words:.2f}, without a style {painted.plain_words:.2f}"
+    )
+
+
 if __name__ == "__main__":
     mini()

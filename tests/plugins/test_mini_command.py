@@ -34,6 +34,7 @@ def test_the_plugin_registers_its_backbone_and_its_commands() -> None:
         "world",
         "scores",
         "samples",
+        "separates",
     }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from locstyle_plugins.deadiff.networks import Sizes
-from locstyle_plugins.deadiff.weights import load
-from locstyle_plugins.mini import WEIGHTS, questions, train_qformer
+from locstyle_plugins.deadiff.weights import Trained, load
+from locstyle_plugins.mini import WEIGHTS, questions, separation, train_qformer
 from locstyle_plugins.mini.seen import Seen, calibrated, seen
 from locstyle_plugins.mini.training import Run
 from locstyle_plugins.mini.triples import held_out, triples
@@ -138,3 +138,20 @@ def test_sizes_fit_the_backbone(known: Seen) -> None:
     network = train_qformer.new_network(known, sizes)
     assert sizes.width == width and len(network.ways) == 16
     assert sum(p.numel() for p in network.parameters()) < 4e6
+
+
+def test_a_sheet_shows_references_and_what_they_give(
+    known: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step: the picture of words alone is the one of absent tokens, so nothing leaks in."""
+    for name, value in (("_KNOWN", 1), ("_LEVELS", (350,)), ("_STYLES", HELD_OUT_STYLES[:2])):
+        monkeypatch.setattr(separation, name, value)
+    network = train_qformer.new_network(known, SMALL).eval()
+    trained = Trained(network, "mini", {}, known.calibration)
+    painted = separation.separation(known.backbone, trained, steps=1, asked=2)
+    assert painted.sheet.shape == (3 * 128, 3 * 128, 3) and len(painted.prompts) == 2
+    assert 0 <= painted.style <= 1 and painted.words in (0, 0.25, 0.5, 0.75, 1)
+    other = Trained(train_qformer.new_network(known, SMALL).eval(), "mini", {}, known.calibration)
+    again = separation.separation(known.backbone, other, steps=1, asked=2)
+    assert np.array_equal(painted.plain, again.plain)
+    assert not np.array_equal(painted.styled, again.styled)
