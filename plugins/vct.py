@@ -32,7 +32,7 @@ class VCT:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 7.5  # w in (1 - w) eps_source + w eps_concept
+        guidance: float = 4.0  # w in (1 - w) eps_source + w eps_concept
         self_share: float = 0.9  # first part of the schedule with B*'s self-attention maps
         cross_share: float = 0.2  # the same for cross-attention to everything but the new words
         most_tokens: int = 1024  # self-attention of more tokens than this is never replaced
@@ -46,7 +46,7 @@ class VCT:
 
     # The settings of `CrystalNeuro/visual-concept-translator`, at 50 steps.
     PRESETS: ClassVar[dict[str, Options]] = {
-        "reference": Options(equaliser=0.5, equaliser_shifted=True, source="pivot")
+        "reference": Options(guidance=7.5, equaliser=0.5, equaliser_shifted=True, source="pivot")
     }
 
     def __init__(self, options: Options | None = None) -> None:

@@ -17,7 +17,7 @@ from locstyle.testing import CONTEXT, random_style, strips, tiny_scene
 
 SIZE = (32, 32)
 EVERYWHERE = [ls.Mask.everywhere(SIZE)]
-QUIET = VCT.Options(self_share=0, cross_share=0)
+QUIET = VCT.Options(guidance=7.5, self_share=0, cross_share=0)
 
 
 def concept(backbone: UNetBackbone, seed: int = 0, name: str = "<ink>", count: int = 2) -> ls.Style:
@@ -101,7 +101,7 @@ def test_the_same_text_in_both_branches_follows_the_source(
     scene = whole(backbone)
     scene = replace(scene, regions=(replace(scene.regions[0], style=None, text=scene.empty),))
     scene = pivoted(replace(scene, text=scene.empty), iterations=iterations)
-    options = VCT.Options(self_share=shares[0], cross_share=shares[1])
+    options = VCT.Options(7.5, self_share=shares[0], cross_share=shares[1])
     latent, _ = run(scene, options)
     assert torch.allclose(latent, scene.content.at(ls.CLEAN), atol=1e-4)
 
