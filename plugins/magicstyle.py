@@ -34,10 +34,10 @@ class MagicStyle:
     @dataclass(frozen=True)
     class Options:
         form: Literal["concat", "blend"] = "concat"  # one softmax over both pictures, or a blend
-        beta: float = 8.0  # concat: how much a style key weighs beside a content key; 0 is none
+        beta: float = 24.0  # concat: how much a style key weighs beside a content key; 0 is none
         lam: float = 1.0  # blend: the style's share of the output, 0 to 1
         gamma: float = 0.25  # the photo's share of the queries, 0 to 1; more holds its structure
-        temperature: float = 2.0  # multiplies the logits; above 1 attends to fewer places
+        temperature: float = 1.5  # multiplies the logits; above 1 attends to fewer places
         adain: bool = True  # give the start the reference's mean and spread, per channel
         # where features are fused: "all" self-attention, the "decoder", its layers from 6 on
         # ("late", as StyleID), or decoder layers by number
@@ -51,7 +51,7 @@ class MagicStyle:
     PRESETS: ClassVar[dict[str, Options]] = {
         "portrait": Options(beta=2.0, gamma=0.75),
         # as StyleID sets what the paper leaves open
-        "styleid": Options(form="blend", lam=1.0, gamma=0.75, temperature=1.5, layers="late"),
+        "styleid": Options(form="blend", lam=1.0, gamma=0.75, layers="late"),
     }
 
     def __init__(self, options: Options | None = None) -> None:
