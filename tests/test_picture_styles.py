@@ -169,6 +169,13 @@ def test_a_picture_that_cannot_be_read_is_named_with_its_region(
         editor.resolve(edit_of(folder, "painting.gif"))
 
 
+def test_a_misspelt_picture_offers_the_one_beside_it(editor: Editor, folder: Path) -> None:
+    painted(folder / "starry-night.JPG", (9, 9), 4)
+    with pytest.raises(StyleError) as raised:
+        editor.resolve(edit_of(folder, "stary-night.png"))
+    assert str(raised.value).endswith(f"did you mean {str(folder / 'starry-night.JPG')!r}?")
+
+
 def test_a_picture_too_small_to_show_its_texture_warns(editor: Editor, folder: Path) -> None:
     painted(folder / "icon.png", (5, 7), 3)
     with pytest.warns(UserWarning, match=r"regions\[0\]\.style: 7 × 5 pixels, enlarged \d+ times"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from locstyle.errors import StyleError, did_you_mean
+from locstyle.files import PHOTO_FORMATS
 
 
 def find_style(name: str | Path) -> Path:
@@ -23,9 +25,19 @@ def find_style(name: str | Path) -> Path:
             if candidate.exists():
                 return candidate
     known = [style.stem for style in list_styles()]
-    raise StyleError(
-        f"{str(name)!r} is not a file or a known style; {did_you_mean(path.stem, known)}"
-    )
+    near = _alike(path)
+    hint = f"did you mean {near!r}?" if near else did_you_mean(path.stem, known)
+    raise StyleError(f"{str(name)!r} is not a file or a known style; {hint}")
+
+
+def _alike(path: Path) -> str | None:
+    """The style file or picture in the same folder that is called most like it."""
+    if not (path.suffix and path.parent.is_dir()):
+        return None
+    endings = {".safetensors", *PHOTO_FORMATS}
+    there = {x.stem: x for x in path.parent.iterdir() if x.suffix.lower() in endings}
+    close = get_close_matches(path.stem, there, n=1)
+    return str(path.with_name(there[close[0]].name)) if close else None
 
 
 def list_styles() -> list[Path]:
