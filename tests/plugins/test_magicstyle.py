@@ -169,10 +169,26 @@ def test_one_style_in_every_region_is_that_style_everywhere(backbone: UNetBackbo
     assert torch.allclose(two, one, atol=1e-4)
 
 
-def test_empty_masks_leave_the_photo(backbone: UNetBackbone) -> None:
+def test_empty_masks_are_no_style(backbone: UNetBackbone) -> None:
+    """And since everything outside is held to its trajectory, they leave the photo."""
     nowhere = [Mask.box((0, 0, 1, 1), size=SIZE) - Mask.everywhere(SIZE)]
     scene = scene_of(backbone, [[1]], nowhere)
     assert torch.equal(run(scene, with_options()), scene.content.at(CLEAN))
+    loose = replace(with_options().plan(scene), hold=None)
+    with torch.no_grad():
+        out = denoise(backbone, loose, scene.schedule, scene.start(0)).latent
+    assert torch.allclose(out, run(scene_of(backbone, [[1]], EVERYWHERE), NONE), atol=1e-5)
+
+
+def test_a_donor_without_a_latent_for_a_step_is_an_error(backbone: UNetBackbone) -> None:
+    scene = scene_of(backbone, [[1]])
+    other = backbone.schedule(3)
+    assert set(other.timesteps) != set(scene.schedule.timesteps)
+    with torch.no_grad():
+        strange = SceneReference(invert(backbone, scene.latent, other, text=scene.empty))
+    odd = replace(scene, regions=(replace(scene.regions[0], references=(strange,)),))
+    with pytest.raises(ValueError, match="not on this trajectory"):
+        run(odd, with_options())
 
 
 def test_strength_nought_is_no_style(backbone: UNetBackbone) -> None:
