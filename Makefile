@@ -26,9 +26,12 @@ test: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# The published benchmark run, about a quarter of an hour on two idle cores; goes on where it was stopped.
+# The published benchmark run, half an hour on two idle cores; goes on where it was stopped.
 results: $(VENV)/.tested
-	$(BIN)/locstyle bench quality -o out/bench --shipped --scenes 2
+	$(BIN)/locstyle bench quality -o out/bench --shipped --scenes 2 \
+		--method input --method recolour --method "img2img paste" --method "adain paste" \
+		--method oracle --method redrawn --method "diffstyler + lora" \
+		--method "singlepass + lora" --method "magicstyle + reference"
 	$(BIN)/python scripts/publish_results.py out/bench
 
 clean:
