@@ -41,6 +41,7 @@ class VCT:
         source: Literal["trajectory", "pivot"] = (
             "trajectory"  # pivot: learn an unconditional text per step that leads back
         )
+        fresh_noise: float = 0.0  # share of new noise in the regions' start; lets go of the subject
         refine: int = 0  # fixed-point iterations a step of the inversion
         pivot_iterations: int = 50  # updates of a step's text at most
 
@@ -67,6 +68,7 @@ class VCT:
             ),
             compose=self._compose,
             hold=scene.outside(),
+            start=scene.start(self.options.fresh_noise),
         )
 
     def _branches(self, scene: ls.Scene, texts: tuple[ls.Text, ...]) -> Iterator[ls.Branch]:
