@@ -24,11 +24,11 @@ class MagicStyle:
     """Each region takes texture and colour from its own reference pictures, layout from the photo.
 
     One row each for the photo, for every reference, and for the edit; no training, and nothing is
-    kept from step to step. Regions with a LoRA may stand beside them: those attend as the photo
-    does for a part of the schedule, and are guided.
+    kept from step to step. Regions with a LoRA, learned words, or a prompt alone may stand beside
+    them: those attend as the photo does for a part of the schedule, and are guided.
     """
 
-    carries = frozenset({"reference", "deltas"})
+    carries = frozenset({"reference", "deltas", "words"})
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class MagicStyle:
         start: float = 0.0  # features are fused from this part of the schedule
         stop: float = 1.0  # to this one
         aligned: bool = True  # invert by the network's output at the latent's own timestep
-        attention_share: float = 0.5  # regions with a LoRA: how long the photo's attention holds
-        guidance: float = 2.0  # regions with a LoRA: w in eps_- + w (eps_+ - eps_-)
+        attention_share: float = 0.5  # regions without pictures: how long the photo's attention
+        guidance: float = 2.0  # what is learned or said: w in eps_- + w (eps_+ - eps_-)
 
     PRESETS: ClassVar[dict[str, Options]] = {
         "portrait": Options(beta=2.0, gamma=0.75),
@@ -126,13 +126,13 @@ class MagicStyle:
         return moved
 
     def _guides(self, scene: ls.Scene) -> bool:
-        return self.options.guidance != 1 and any(map(_has_deltas, scene.regions))
+        return self.options.guidance != 1 and any(map(_is_guided, scene.regions))
 
     def _composition(self, scene: ls.Scene) -> ls.Compose:
-        """The edit's row; where a region has a LoRA, guided away from the negative one."""
+        """The edit's row; guided where a region has more than pictures, or other than them."""
         if not self._guides(scene):
             return lambda predictions, call: predictions["edit"]
-        guided = [_has_deltas(region) for region in scene.regions]
+        guided = [_is_guided(region) for region in scene.regions]
         scale = 1 + (self.options.guidance - 1) * scene.shares()[1:][guided].sum(0)
         return lambda predictions, call: ls.guide(predictions["-"], predictions["edit"], scale)
 
@@ -162,14 +162,14 @@ class FeatureFusion:
     ) -> list[ls.Read]:
         o, content = self.options, donors["content"]
         region = self.regions[owner - 1] if owner else None
-        if region and _has_deltas(region):
+        if region and not region.references:
             # as Plug-and-Play: the photo's attention map on the row's own values
             holds = call.fraction < o.attention_share
             return [_given(mine, q=content.q, k=content.k)] if holds else [mine]
         q = o.temperature * (o.gamma * content.q + (1 - o.gamma) * mine.q)
         plain = _given(mine, q=q, k=content.k, v=content.v)
         strength = region.strength if region and region.window.holds(call.fraction) else 0.0
-        if not (region and region.references and strength):
+        if not (region and strength):
             return [plain]
         styled = _given(mine, q=q, **self._keys(region, site, call, donors))
         if o.form == "concat":
@@ -218,8 +218,10 @@ def _weighed(read: ls.Read, share: float) -> ls.Read:
     return read._replace(weight=share * read.weight)
 
 
-def _has_deltas(region: ls.SceneRegion) -> bool:
-    return region.style is not None and "deltas" in region.style.kinds
+def _is_guided(region: ls.SceneRegion) -> bool:
+    """Whether a LoRA or words act in it, which guidance strengthens; a picture needs none."""
+    learned = region.style is not None and region.style.kinds & {"deltas", "words"}
+    return bool(learned) or not region.references
 
 
 def _style_rows(scene: ls.Scene) -> dict[ls.SceneReference, str]:

@@ -125,7 +125,7 @@ def test_the_photo_as_its_own_style_changes_nothing(
     scene = scene_of(backbone, [[]], EVERYWHERE)
     itself = (SceneReference(scene.content, None),)
     own = replace(scene, regions=(replace(scene.regions[0], references=itself),))
-    assert torch.allclose(run(own, with_options(**options)), run(scene, NONE), atol=1e-4)
+    assert torch.allclose(run(own, with_options(**options)), run(own, NONE), atol=1e-4)
 
 
 @given(st.floats(0.01, 50), st.integers(0, 1000))
@@ -249,6 +249,17 @@ def test_a_lora_stands_beside_a_reference(backbone: UNetBackbone) -> None:
     out = run(scene, MagicStyle())
     weak = replace(scene, regions=(scene.regions[0], replace(scene.regions[1], strength=0.0)))
     assert not torch.allclose(out, run(weak, MagicStyle()), atol=1e-3)
+
+
+def test_a_region_of_words_alone_is_guided_by_them(backbone: UNetBackbone) -> None:
+    scene = scene_of(backbone, [[1], []])
+    plan = MagicStyle().plan(scene)
+    assert [b.name for b in plan.branches] == ["content", "style 1", "-", "edit"]
+    said = replace(scene.regions[1], text=backbone.text("a wolf"))
+    spoken = replace(scene, regions=(scene.regions[0], said))
+    there = scene.shares()[2].expand_as(scene.latent) == 1
+    change = (run(spoken, MagicStyle()) - run(scene, MagicStyle())).abs()
+    assert change[there].max() > 1e-3
 
 
 def test_outside_all_regions_is_the_photo(backbone: UNetBackbone) -> None:
