@@ -48,7 +48,7 @@ class Stage:
 
 
 # What a style is shows in a part of a picture, and a quarter of it costs a quarter.
-STAGES = (Stage(0.45, 16, 24), Stage(1.0, 32, 9))
+STAGES = (Stage(0.62, 16, 24), Stage(1.0, 32, 12))
 
 
 def train_qformer(
