@@ -438,6 +438,7 @@ def test_train_writes_a_style_that_can_be_named(locstyle, folder):
     assert facts["meta"]["licence"] == "CC0"
     assert facts["meta"]["made_by"].startswith("locstyle train lora photo.png -o mine.safetensors")
     assert "-O steps=2 -O rank=2" in facts["meta"]["made_by"]
+    assert facts["meta"]["made_by"].endswith("--json")  # a flag, without a value
     assert "train" in done.stderr and "loss" in done.stderr
     listed = json.loads(locstyle("styles", "--json").stdout)
     assert [s["name"] for s in listed if s["path"].startswith("loras")] == ["mine", "one", "two"]

@@ -115,6 +115,9 @@ def _command_line(ctx: click.Context) -> str:
         if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value = ctx.params[name]
+        if isinstance(parameter, click.Option) and parameter.is_flag:
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+            continue
         values = value if isinstance(value, tuple) else (value,)
         for one in values:
             flag = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
