@@ -31,7 +31,8 @@ results: $(VENV)/.tested
 	$(BIN)/locstyle bench quality -o out/bench --shipped --scenes 2 \
 		--method input --method recolour --method "img2img paste" --method "adain paste" \
 		--method oracle --method redrawn --method "diffstyler + lora" \
-		--method "singlepass + lora" --method "magicstyle + reference"
+		--method "singlepass + lora" --method "magicstyle + reference" \
+		--method "vct + concept"
 	$(BIN)/python scripts/publish_results.py out/bench
 
 clean:
