@@ -22,6 +22,7 @@ from .engine.interventions import Deltas as Deltas
 from .engine.interventions import RegionalText as RegionalText
 from .engine.interventions import Share as Share
 from .engine.interventions import ShareFeature as ShareFeature
+from .engine.interventions import keep_layout as keep_layout
 from .engine.interventions import layout_sites as layout_sites
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
@@ -34,6 +35,7 @@ from .engine.plan import SceneReference as SceneReference
 from .engine.plan import SceneRegion as SceneRegion
 from .engine.plan import Window as Window
 from .engine.plan import guide as guide
+from .engine.plan import guided as guided
 from .engine.progress import OnStep as OnStep
 from .engine.progress import Step as Step
 from .engine.regional import Donor as Donor

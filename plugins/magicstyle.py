@@ -92,9 +92,8 @@ class MagicStyle:
         for reference, name in styles.items():
             yield ls.Branch(name, scene.empty, 0, reference.trajectory)
         if self._guides(scene):
-            negatives = (scene.negative, *(region.negative for region in scene.regions))
-            yield ls.Branch("-", negatives, ls.MIXED)
-        yield ls.Branch("edit", (scene.text, *(r.text for r in scene.regions)), ls.MIXED)
+            yield ls.Branch("-", scene.negatives, ls.MIXED)
+        yield ls.Branch("edit", scene.texts, ls.MIXED)
 
     def _sites(self, backbone: ls.Backbone) -> tuple[ls.Site, ...]:
         layers, sites = self.options.layers, backbone.sites.where(role="self")

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import locstyle as ls
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class SinglePass:
@@ -36,17 +32,23 @@ class SinglePass:
         self.inversion = ls.Inversion()
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
-        ownership = ls.Ownership(scene.partition)
+        o, ownership = self.options, ls.Ownership(scene.partition)
         return ls.Plan(
             branches=tuple(self._branches(scene)),
             interventions=(
                 ls.Deltas(scene.regions, ownership, plain=self._plain),
                 ls.RegionalText(ownership),
-                *self._structure(scene.backbone.sites),
+                *ls.keep_layout(
+                    scene.backbone.sites,
+                    "source",
+                    ("-", "+"),
+                    attention=o.attention_share,
+                    feature=o.feature_share,
+                ),
             ),
-            compose=self._compose,
+            compose=ls.guided("-", "+", o.guidance),
             hold=scene.outside(),
-            start=scene.start(self.options.fresh_noise),
+            start=scene.start(o.fresh_noise),
         )
 
     @property
@@ -58,23 +60,8 @@ class SinglePass:
         if share > 0:
             yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
         if self.options.guidance != 1:
-            negatives = (scene.negative, *(region.negative for region in scene.regions))
-            yield ls.Branch("-", negatives, ls.MIXED)
-        yield ls.Branch("+", (scene.text, *(region.text for region in scene.regions)), ls.MIXED)
-
-    def _structure(self, sites: ls.Sites) -> Iterator[ls.Intervention]:
-        """The photo's layout, held as Plug-and-Play does (arXiv:2211.12572)."""
-        attentions, features = ls.layout_sites(sites)
-        attention = ls.Window(0, self.options.attention_share)
-        yield ls.Share("source", ("-", "+"), attentions, window=attention)
-        yield ls.ShareFeature(
-            "source", ("-", "+"), features, ls.Window(0, self.options.feature_share)
-        )
-
-    def _compose(self, predictions: ls.Predictions, call: ls.Call) -> Tensor:
-        if self.options.guidance == 1:
-            return predictions["+"]
-        return ls.guide(predictions["-"], predictions["+"], self.options.guidance)
+            yield ls.Branch("-", scene.negatives, ls.MIXED)
+        yield ls.Branch("+", scene.texts, ls.MIXED)
 
 
 @ls.hookimpl

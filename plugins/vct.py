@@ -57,21 +57,20 @@ class VCT:
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)
-        texts = (scene.text, *(region.text for region in scene.regions))
         return ls.Plan(
-            branches=tuple(self._branches(scene, texts)),
+            branches=tuple(self._branches(scene)),
             interventions=(
                 ls.Deltas(scene.regions, ownership, plain=("-",)),
                 ls.RegionalText(ownership),
                 self._self_maps(scene),
-                self._cross_maps(scene, texts),
+                self._cross_maps(scene),
             ),
-            compose=self._compose,
+            compose=ls.guided("-", "+", self.options.guidance),
             hold=scene.outside(),
             start=scene.start(self.options.fresh_noise),
         )
 
-    def _branches(self, scene: ls.Scene, texts: tuple[ls.Text, ...]) -> Iterator[ls.Branch]:
+    def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:
         o, learned = self.options, scene.content.unconditional
         share = max(o.self_share, o.cross_share)
         if share > 0:
@@ -79,9 +78,8 @@ class VCT:
         if learned is not None:
             yield ls.Branch("-", learned)
         elif o.guidance != 1:
-            negatives = (scene.negative, *(region.negative for region in scene.regions))
-            yield ls.Branch("-", negatives, ls.MIXED)
-        yield ls.Branch("+", texts, ls.MIXED)
+            yield ls.Branch("-", scene.negatives, ls.MIXED)
+        yield ls.Branch("+", scene.texts, ls.MIXED)
 
     def _self_maps(self, scene: ls.Scene) -> ls.Intervention:
         """Eq. 3.5: P_B ← P_B*, by sharing what the maps are made of."""
@@ -93,7 +91,7 @@ class VCT:
         )
         return ls.Share("source", ("+",), small, window=ls.Window(0, self.options.self_share))
 
-    def _cross_maps(self, scene: ls.Scene, texts: tuple[ls.Text, ...]) -> ls.Intervention:
+    def _cross_maps(self, scene: ls.Scene) -> ls.Intervention:
         """Eq. 3.6, for every region's text beside the source's empty one."""
         o = self.options
         words = [
@@ -101,18 +99,13 @@ class VCT:
         ]
         concepts = [
             concept_tokens(text, names, shifted=o.equaliser_shifted)
-            for text, names in zip(texts, [(), *words], strict=True)
+            for text, names in zip(scene.texts, [(), *words], strict=True)
         ]
         alignments = tuple(
             alignment(text, concept, o.equaliser)
-            for text, concept in zip(texts, concepts, strict=True)
+            for text, concept in zip(scene.texts, concepts, strict=True)
         )
         return Refinement("source", "+", alignments, ls.Window(0, o.cross_share))
-
-    def _compose(self, predictions: ls.Predictions, call: ls.Call) -> Tensor:
-        if "-" not in predictions:
-            return predictions["+"]
-        return ls.guide(predictions["-"], predictions["+"], self.options.guidance)
 
 
 @dataclass(frozen=True, eq=False)

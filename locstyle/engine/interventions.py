@@ -107,6 +107,21 @@ class ShareFeature:
         return shared
 
 
+def keep_layout(
+    sites: Sites, donor: str, to: tuple[str, ...], *, attention: float, feature: float
+) -> tuple[Share, ShareFeature]:
+    """Rows `to` keep the layout of row `donor`, as Plug-and-Play does (arXiv:2211.12572).
+
+    `attention` and `feature` are the first parts of the schedule in which they take its attention
+    map and its feature.
+    """
+    attentions, features = layout_sites(sites)
+    return (
+        Share(donor, to, attentions, window=Window(0, attention)),
+        ShareFeature(donor, to, features, Window(0, feature)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Deltas:
     """Low-rank style deltas, each acting on the tokens its region owns.

@@ -159,6 +159,16 @@ class Scene:
         """The latent's (height, width)."""
         return self.latent.shape[-2], self.latent.shape[-1]
 
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        """What a `MIXED` row says: one text per owner, unstyled first."""
+        return self.text, *(region.text for region in self.regions)
+
+    @property
+    def negatives(self) -> tuple[Text, ...]:
+        """The same of the negative texts."""
+        return self.negative, *(region.negative for region in self.regions)
+
     def shares(self, *, hard: bool = False) -> Tensor:
         """The partition at the latent's size: [regions + 1, 1, 1, h, w], sums to 1.
 
@@ -190,3 +200,14 @@ class Scene:
 def guide(negative: Tensor, positive: Tensor, scale: float) -> Tensor:
     """Classifier-free guidance, arXiv:2207.12598 eq. 6 in the form u + w (c - u)."""
     return negative + scale * (positive - negative)
+
+
+def guided(negative: str, positive: str, scale: float) -> Compose:
+    """Composes two rows by `guide`; a plan that has no negative row gets the positive alone."""
+
+    def compose(predictions: Predictions, call: Call) -> Tensor:
+        if negative not in predictions:
+            return predictions[positive]
+        return guide(predictions[negative], predictions[positive], scale)
+
+    return compose

@@ -69,7 +69,7 @@ class QFormer:
         }
         meta = {
             "trigger": request.prompt,
-            "encoder": "qformer 0.1",
+            "encoder": f"qformer {ls.__version__}",
             "base_digest": backbone.digest,
             "licence": request.licence,
             "made_by": request.made_by,

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import locstyle as ls
 
 from .layers import SEMANTIC, cross_sites
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 QUERIES = 16  # tokens of zeros that stand for an absent picture
 
@@ -52,17 +49,23 @@ class DEADiff:
         self.inversion = ls.Inversion()
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
-        ownership = ls.Ownership(scene.partition)
+        o, ownership = self.options, ls.Ownership(scene.partition)
         return ls.Plan(
             branches=tuple(self._branches(scene)),
             interventions=(
                 ls.Deltas(scene.regions, ownership, plain=("-",)),
                 self._tokens(scene, ownership),
-                *self._structure(scene.backbone.sites),
+                *ls.keep_layout(
+                    scene.backbone.sites,
+                    "source",
+                    ("-", "+"),
+                    attention=o.attention_share,
+                    feature=o.feature_share,
+                ),
             ),
-            compose=self._compose,
+            compose=ls.guided("-", "+", o.guidance),
             hold=scene.outside(),
-            start=scene.start(self.options.fresh_noise),
+            start=scene.start(o.fresh_noise),
         )
 
     def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:
@@ -70,9 +73,8 @@ class DEADiff:
         if share > 0:
             yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
         if self.options.guidance != 1:
-            negatives = (scene.negative, *(region.negative for region in scene.regions))
-            yield ls.Branch("-", negatives, ls.MIXED)
-        yield ls.Branch("+", (scene.text, *(region.text for region in scene.regions)), ls.MIXED)
+            yield ls.Branch("-", scene.negatives, ls.MIXED)
+        yield ls.Branch("+", scene.texts, ls.MIXED)
 
     def _tokens(self, scene: ls.Scene, ownership: ls.Ownership) -> ls.Intervention:
         """Joint text-image cross-attention, eq. 4, by region."""
@@ -88,17 +90,3 @@ class DEADiff:
             outside=QUERIES if self.options.outside == "zeros" else 0,
             form="bias" if self.options.one_softmax else "reads",
         )
-
-    def _structure(self, sites: ls.Sites) -> Iterator[ls.Intervention]:
-        """The photo's layout, held as Plug-and-Play does (arXiv:2211.12572)."""
-        attentions, features = ls.layout_sites(sites)
-        attention = ls.Window(0, self.options.attention_share)
-        yield ls.Share("source", ("-", "+"), attentions, window=attention)
-        yield ls.ShareFeature(
-            "source", ("-", "+"), features, ls.Window(0, self.options.feature_share)
-        )
-
-    def _compose(self, predictions: ls.Predictions, call: ls.Call) -> Tensor:
-        if self.options.guidance == 1:
-            return predictions["+"]
-        return ls.guide(predictions["-"], predictions["+"], self.options.guidance)
