@@ -109,6 +109,11 @@ class StyleRequest:
     made_by: str = ""
     resume: Path | None = None
 
+    def header(self, **facts: str) -> dict[str, str]:
+        """A style's `meta`: `facts` about how it was made, its licence and command; none empty."""
+        said = {**facts, "licence": self.licence, "made_by": self.made_by}
+        return {key: value for key, value in said.items() if value}
+
     def keeper(self, *facts: object, images: Sequence[Image]) -> Bookmark | None:
         """The bookmark of the training that `facts` and the pictures decide, beside the seed."""
         if self.resume is None:

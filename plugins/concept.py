@@ -104,18 +104,15 @@ class Concept:
         keeper = request.keeper("concept", prompt, init, options, backbone.digest, images=images)
         losses = self._learn(backbone, vectors, batches, request.seed, keeper, on_step)
         tail = losses[-max(1, len(losses) // 5) :]
-        facts = {
-            "trigger": prompt,
-            "encoder": f"concept {ls.__version__}",
-            "options": options,
-            "base_digest": backbone.digest,
-            "seed": str(request.seed),
-            "loss": f"{sum(tail) / len(tail):.5f}",
-            "licence": request.licence,
-            "made_by": request.made_by,
-        }
+        meta = request.header(
+            trigger=prompt,
+            encoder=f"concept {ls.__version__}",
+            options=options,
+            base_digest=backbone.digest,
+            seed=str(request.seed),
+            loss=f"{sum(tail) / len(tail):.5f}",
+        )
         learned = {placeholder: vectors.detach().cpu().clone()}
-        meta = {key: value for key, value in facts.items() if value}
         style = ls.Style(request.name, backbone.family, meta=meta, words=learned)
         return style.with_preview(images[0])
 

@@ -119,17 +119,14 @@ class LoRA:
         batches = _Batches(images, prompt, self.options, backbone, request.seed)
         keeper = request.keeper("lora", prompt, options, backbone.digest, images=images)
         deltas, loss = self._learn(backbone, batches, request.seed, keeper, on_step)
-        facts = {
-            "trigger": prompt,
-            "encoder": f"lora {ls.__version__}",
-            "options": options,
-            "base_digest": backbone.digest,
-            "seed": str(request.seed),
-            "loss": f"{loss:.5f}",
-            "licence": request.licence,
-            "made_by": request.made_by,
-        }
-        meta = {key: value for key, value in facts.items() if value}
+        meta = request.header(
+            trigger=prompt,
+            encoder=f"lora {ls.__version__}",
+            options=options,
+            base_digest=backbone.digest,
+            seed=str(request.seed),
+            loss=f"{loss:.5f}",
+        )
         return ls.Style(request.name, backbone.family, deltas, meta).with_preview(images[0])
 
     def _learn(

@@ -54,14 +54,12 @@ class Reference:
         photos = [ls.Photo.from_image(image) for image in images]
         areas = [self._area(photo) for photo in photos]
         style = ls.Style.from_pictures(request.name, photos, areas, side=self.options.side)
-        meta = {
-            "trigger": request.prompt,
-            "encoder": f"reference {ls.__version__}",
-            "options": json.dumps(asdict(self.options), sort_keys=True),
-            "licence": request.licence,
-            "made_by": request.made_by,
-        }
-        return style.with_meta(**{key: value for key, value in meta.items() if value})
+        meta = request.header(
+            trigger=request.prompt,
+            encoder=f"reference {ls.__version__}",
+            options=json.dumps(asdict(self.options), sort_keys=True),
+        )
+        return style.with_meta(**meta)
 
     def _area(self, photo: ls.Photo) -> ls.Mask | None:
         if self.options.area is None:

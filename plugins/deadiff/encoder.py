@@ -67,14 +67,12 @@ class QFormer:
             name: ls.Tokens(key[0].cpu(), value[0].cpu())
             for name, (key, value) in zip(names, ways, strict=True)
         }
-        meta = {
-            "trigger": request.prompt,
-            "encoder": f"qformer {ls.__version__}",
-            "base_digest": backbone.digest,
-            "licence": request.licence,
-            "made_by": request.made_by,
-            "preview": ls.thumbnail(images[0]),
-        }
+        meta = request.header(
+            trigger=request.prompt,
+            encoder=f"qformer {ls.__version__}",
+            base_digest=backbone.digest,
+            preview=ls.thumbnail(images[0]),
+        )
         return ls.Style(request.name, backbone.family, tokens=tokens, meta=meta)
 
     def _trained(self, backbone: Any) -> Trained:
