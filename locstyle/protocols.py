@@ -126,7 +126,11 @@ class StyleRequest:
 
 
 class StyleEncoder(Protocol):
-    """Makes a style from pictures; whether by a forward pass or by training is its own business."""
+    """Makes a style from pictures, by a forward pass or by training.
+
+    One that takes no longer than reading a file may have `instant = True` on its class; an edit can
+    then ask it for the style of a picture, as `ENCODER:PICTURE`.
+    """
 
     makes: frozenset[str]
 

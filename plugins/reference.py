@@ -22,6 +22,7 @@ class Reference:
     """One or more pictures as a style that fits every backbone."""
 
     makes = frozenset({"reference"})
+    instant = True
 
     @dataclass(frozen=True)
     class Options:

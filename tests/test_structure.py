@@ -48,6 +48,7 @@ FLOORS = (
         "testing",
         "conformance",
         "sheet",
+        "instant",
         "inversions",
         "region_styles",
         "references",

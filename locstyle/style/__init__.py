@@ -6,6 +6,7 @@ from locstyle.style.file import read_header as read_header
 from locstyle.style.file import read_style as read_style
 from locstyle.style.find import find_style as find_style
 from locstyle.style.find import list_styles as list_styles
+from locstyle.style.find import nearest_file as nearest_file
 from locstyle.style.fit import Coverage as Coverage
 from locstyle.style.preview import thumbnail as thumbnail
 from locstyle.style.reference import Reference as Reference

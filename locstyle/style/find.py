@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -25,16 +25,15 @@ def find_style(name: str | Path) -> Path:
             if candidate.exists():
                 return candidate
     known = [style.stem for style in list_styles()]
-    near = _alike(path)
+    near = nearest_file(path, {".safetensors", *PHOTO_FORMATS})
     hint = f"did you mean {near!r}?" if near else did_you_mean(path.stem, known)
     raise StyleError(f"{str(name)!r} is not a file or a known style; {hint}")
 
 
-def _alike(path: Path) -> str | None:
-    """The style file or picture in the same folder that is called most like it."""
+def nearest_file(path: Path, endings: Collection[str]) -> str | None:
+    """The file with one of these endings, in the same folder, that is called most like it."""
     if not (path.suffix and path.parent.is_dir()):
         return None
-    endings = {".safetensors", *PHOTO_FORMATS}
     there = {x.stem: x for x in path.parent.iterdir() if x.suffix.lower() in endings}
     close = get_close_matches(path.stem, there, n=1)
     return str(path.with_name(there[close[0]].name)) if close else None

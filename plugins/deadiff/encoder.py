@@ -26,6 +26,7 @@ class QFormer:
     """
 
     makes = frozenset({"tokens"})
+    instant = True
 
     @dataclass(frozen=True)
     class Options:

@@ -1,0 +1,72 @@
+"""Styles made on the spot: ENCODER:PICTURE, where the encoder needs no training."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locstyle.edit.from_picture import FromPicture
+from locstyle.engine.backbone import Backbone
+from locstyle.engine.progress import ignore
+from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError
+from locstyle.files import PHOTO_FORMATS
+from locstyle.photo import Photo
+from locstyle.protocols import StyleRequest
+from locstyle.style import Style, nearest_file
+
+if TYPE_CHECKING:
+    from locstyle.host import Host
+
+
+def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str) -> Style:
+    """The style of a picture by an encoder that is `instant`, with its default options.
+
+    Raises:
+        LocstyleError: no such picture or encoder, one that trains, or one that fails; `where`
+            starts the message.
+    """
+    try:
+        maker = _maker(given, host)
+        picture = _opened(Path(given.picture))
+        request = StyleRequest(name=Path(given.picture).stem, prompt="")
+        style: Style = maker.encode([picture.image], backbone, request, ignore)
+    except LocstyleError as error:
+        raise type(error)(f"{where}: {error}") from error
+    return style
+
+
+def instant_encoders(host: Host) -> dict[str, frozenset[str]]:
+    """The style encoders that need no training, and the kinds of style they make."""
+    found = {}
+    for name in host.names("style_encoders"):
+        with suppress(PluginError):  # two plugins claim the name
+            maker = host.find("style_encoders", name).factory
+            if getattr(maker, "instant", False):
+                found[name] = frozenset(getattr(maker, "makes", ()))
+    return found
+
+
+def _maker(given: FromPicture, host: Host) -> Any:
+    """The encoder, if it needs no training."""
+    try:
+        maker = host.style_encoder(given.encoder)
+    except RecipeError as error:
+        if not Path(str(given)).exists():
+            raise
+        raise RecipeError(f"{error}; the file of that name is './{given}'") from error
+    if getattr(maker, "instant", False):
+        return maker
+    raise RecipeError(
+        f"style encoder {given.encoder!r} learns by training; do that once, `locstyle train "
+        f"{given.encoder} {given.picture} -o mine.safetensors`, and give mine.safetensors; "
+        f"without training: {' or '.join(instant_encoders(host)) or 'no installed encoder'}"
+    )
+
+
+def _opened(path: Path) -> Photo:
+    if not path.exists():
+        near = nearest_file(path, PHOTO_FORMATS)
+        hint = f"did you mean {near!r}?" if near else "give a picture file"
+        raise PhotoError(f"{str(path)!r} is not a file; {hint}")
+    return Photo.open(path)
