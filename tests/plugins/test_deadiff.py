@@ -13,6 +13,7 @@ from locstyle_plugins.deadiff import official
 from locstyle_plugins.deadiff.command import convert, describe
 from locstyle_plugins.deadiff.encoder import QFormer
 from locstyle_plugins.deadiff.fusion import DEADiff as Fusion
+from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
 from locstyle_plugins.deadiff.networks import DEADiff, Sizes, inner_widths
 from locstyle_plugins.deadiff.towers import BackboneTower, ClipTower, clip_model, look
@@ -421,3 +422,25 @@ def test_the_reference_preset_starts_from_noise_alone(backbone: UNetBackbone) ->
     }))  # fmt: skip
     fusion = Fusion(Fusion.PRESETS["reference"])
     assert torch.equal(run(scene, fusion), run(other, fusion))
+
+
+def test_an_edit_reads_what_was_learned(backbone: UNetBackbone) -> None:
+    """A region that covers everything reads its tokens as the training's rows read theirs."""
+    sites = cross_sites(backbone.sites)
+    tokens = random_tokens(backbone, 1).tokens
+    beside = Beside({name: (part.k[None], part.v[None]) for name, part in tokens.items()})
+    scene = tiny_scene(backbone, [random_tokens(backbone, 1)], [ls.Mask.everywhere((32, 32))])
+    (extra,) = (
+        part for part in Fusion(Fusion.Options(mode="both")).plan(scene).interventions
+        if isinstance(part, ls.ExtraTokens)
+    )  # fmt: skip
+    x, states = scene.latent, scene.regions[0].text.states
+    with torch.no_grad():
+        with beside.attached(backbone, x):
+            learned = backbone.predict(x, 500, states)
+        with backbone.attach([extra]) as attachment:
+            attachment.call = ls.Call(0, 4, 500, (ls.Row("+", ls.MIXED),), x.shape[-2:], 1)
+            edited = backbone.predict(x, 500, states)
+        plain = backbone.predict(x, 500, states)
+    assert len(tokens) == len(sites) and not torch.allclose(learned, plain, atol=1e-4)
+    assert torch.allclose(learned, edited, atol=1e-5)
