@@ -50,19 +50,17 @@ class QFormer:
         import torch
 
         from .layers import cross_sites
-        from .towers import look
 
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
         trained = self._trained(backbone)
         network = trained.network.to(backbone.device)
         with torch.no_grad():
-            parts = []
-            for part in ("style", "content"):
-                tower = trained.tower(backbone, part)
-                seen = tower(look(images, tower.side).to(backbone.device)).float()
-                parts.append(getattr(network, part)(seen).mean(0, keepdim=True))
-            ways = network.keys(*parts)
+            style, content = trained.seen(images, backbone)
+            ways = network.keys(
+                network.style(style).mean(0, keepdim=True),
+                network.content(content).mean(0, keepdim=True),
+            )
         names = (site.name for site in cross_sites(backbone.sites))
         tokens = {
             name: ls.Tokens(key[0].cpu(), value[0].cpu())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,10 @@ from torch import Tensor
 import locstyle as ls
 
 from .networks import DEADiff, Part, Sizes
-from .towers import BackboneTower, ClipTower, clip_model, clip_sizes
+from .towers import BackboneTower, ClipTower, clip_model, clip_sizes, look
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FORMAT = "1"
 
@@ -39,6 +43,20 @@ class Trained:
             return ClipTower(self.towers[part].to(backbone.device))
         scale = {name: numbers.to(backbone.device) for name, numbers in self.calibration.items()}
         return BackboneTower(backbone, **scale)
+
+    def seen(self, images: Sequence[Image], backbone: Any) -> tuple[Tensor, Tensor]:
+        """What the two Q-Formers read of pictures: their towers' tokens, each [n, tokens, width].
+
+        The backbone's own networks are one tower for both, and look once.
+        """
+        style = content = self._look(images, backbone, "style")
+        if self.towers:
+            content = self._look(images, backbone, "content")
+        return style, content
+
+    def _look(self, images: Sequence[Image], backbone: Any, part: Part) -> Tensor:
+        tower = self.tower(backbone, part)
+        return tower(look(images, tower.side).to(backbone.device)).float()
 
     def save(self, path: Path, dtype: torch.dtype = torch.float16) -> None:
         """Write everything to one file, all of it or nothing."""

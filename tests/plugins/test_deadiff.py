@@ -346,6 +346,27 @@ def test_several_pictures_count_alike(backbone: UNetBackbone, encoder: QFormer) 
         assert torch.allclose((one[name].v + two[name].v) / 2, both[name].v, atol=1e-5)
 
 
+def test_two_towers_see_for_themselves(backbone: UNetBackbone, tmp_path: Path) -> None:
+    """As in the published model: a CLIP for style, another for content."""
+    network = DEADiff(SMALL, inner_widths(backbone)).eval().requires_grad_(False)
+    towers = {
+        part: clip_model(width=8, layers=1, patch=8, side=16) for part in ("style", "content")
+    }
+    sites = cross_sites(backbone.sites)
+    coarse = {sites[number].name for number in SEMANTIC}
+
+    def tokens() -> dict[str, Tensor]:
+        Trained(network, "tiny", {}, towers=towers).save(tmp_path / "w.safetensors", torch.float32)
+        encoder = QFormer(QFormer.Options(weights=str(tmp_path / "w.safetensors")))
+        found = encoder.encode(pictures(), backbone, REQUEST).tokens
+        return {name: part.k for name, part in found.items()}
+
+    before = tokens()
+    towers["content"].embeddings.class_embedding.add_(1)
+    after = tokens()
+    assert {name for name in before if not torch.equal(before[name], after[name])} == coarse
+
+
 def test_weights_of_another_family_are_refused(backbone: UNetBackbone, tmp_path: Path) -> None:
     trained(backbone, "sd1").save(tmp_path / "w.safetensors")
     encoder = QFormer(QFormer.Options(weights=str(tmp_path / "w.safetensors")))
