@@ -156,7 +156,7 @@ def edit(editor: ls.Editor, style: ls.Style, scene: WorldScene) -> NDArray[np.ui
 
 def acting(style: ls.Style, text: ls.Text) -> tuple[ls.Deltas, tuple[ls.Row, ...]]:
     """The style on every row of a pass of `text`."""
-    region = ls.SceneRegion(style, 1.0, text, text, ls.Window())
+    region = ls.SceneRegion((ls.SceneStyle(style),), text, text)
     everywhere = ls.Partition.of([ls.Mask.everywhere((8, 8))])
     return ls.Deltas([region], ls.Ownership(everywhere)), (ls.Row("styled", 1),)
 

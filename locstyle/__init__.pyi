@@ -6,6 +6,7 @@ from .edit import Edit as Edit
 from .edit import Fusing as Fusing
 from .edit import Region as Region
 from .edit import Segmenting as Segmenting
+from .edit import Styling as Styling
 from .editor import Editor as Editor
 from .engine.attend import Read as Read
 from .engine.attend import combine as combine
@@ -33,12 +34,16 @@ from .engine.plan import Predictions as Predictions
 from .engine.plan import Scene as Scene
 from .engine.plan import SceneReference as SceneReference
 from .engine.plan import SceneRegion as SceneRegion
+from .engine.plan import SceneStyle as SceneStyle
+from .engine.plan import Timed as Timed
 from .engine.plan import Window as Window
 from .engine.plan import guide as guide
 from .engine.plan import guided as guided
+from .engine.plan import said as said
 from .engine.progress import OnStep as OnStep
 from .engine.progress import Step as Step
 from .engine.regional import Donor as Donor
+from .engine.regional import RegionalFeature as RegionalFeature
 from .engine.regional import RegionalReads as RegionalReads
 from .engine.schedule import CLEAN as CLEAN
 from .engine.schedule import Schedule as Schedule

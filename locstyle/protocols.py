@@ -146,7 +146,8 @@ class Fusion(Protocol):
     """Decides how regions and styles become one denoising.
 
     `carries`: the kinds of style it can use. `requires_roles`: the sites a backbone must have.
-    `inversion`: how it wants the photo inverted.
+    `inversion`: how it wants the photo inverted. A fusion that heeds what regions set for
+    themselves says so in `heeds`, a set of "guidance" and "structure"; others refuse it.
     """
 
     carries: frozenset[str]

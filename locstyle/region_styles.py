@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,44 +18,62 @@ if TYPE_CHECKING:
     from locstyle.host import Host
 
 
+SETTINGS = ("guidance", "structure")
+"""What a region may set for itself where the fusion heeds it."""
+
+
 def region_styles(
     edit: Edit, fusion: Fusion, backbone: Backbone, host: Host
-) -> tuple[Style | None, ...]:
-    """The styles of an edit's regions, in order; None where a region has none.
+) -> tuple[tuple[Style, ...], ...]:
+    """The styles of an edit's regions, in order.
 
     Raises:
         LocstyleError: one that is not there, or that fusion or backbone cannot use.
     """
     found = []
     for index, region in enumerate(edit.regions):
-        where = f"regions[{index}]"
-        style = _style(region, backbone, f"{where}.style")
-        if style is not None:
-            _check_kinds(style, fusion, edit.fusion.name, host, f"{where}.style")
-            _check_words(region, style, edit, where)
-        found.append(style)
+        styles = []
+        for place, styling in zip(style_places(region, index), region.stylings, strict=True):
+            style = _style(styling.style, backbone, place)
+            _check_kinds(style, fusion, edit.fusion.name, host, place)
+            styles.append(style)
+        _check_words(region, styles, f"regions[{index}]")
+        found.append(tuple(styles))
     return tuple(found)
 
 
-def region_prompt(region: Region, style: Style | None, edit: Edit) -> str:
-    """A region's own prompt, else its style's trigger with the edit's prompt as its subject.
+def style_places(region: Region, index: int) -> list[str]:
+    """Where the region's styles stand in the recipe."""
+    if region.styles:
+        return [f"regions[{index}].styles[{number}].style" for number in range(len(region.styles))]
+    return [f"regions[{index}].style"] * len(region.stylings)
 
-    A picture for a style that has no words of its own is given none: the photo's description would
-    pull against it.
+
+def check_settings(edit: Edit, fusion: Fusion, host: Host) -> None:
+    """Refuses what a region sets for itself and the fusion would not heed.
+
+    Raises:
+        RecipeError: names the fusions that would.
     """
-    if region.prompt is not None:
-        return region.prompt
-    trigger = style.trigger if style else ""
-    if style is not None and style.kinds == {"reference"} and not trigger:
-        return ""
-    return f"{trigger} of {edit.prompt}" if trigger and edit.prompt else trigger or edit.prompt
+    for index, region in enumerate(edit.regions):
+        for name in SETTINGS:
+            if getattr(region, name) is None or name in heeds(fusion):
+                continue
+            able = (o for o in host.names("fusions") if name in _said(host, o, "heeds"))
+            hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
+            raise RecipeError(
+                f"regions[{index}].{name}: fusion {edit.fusion.name!r} has no {name} of a region's "
+                f"own; {hint} has"
+            )
 
 
-def _style(region: Region, backbone: Backbone, where: str) -> Style | None:
+def heeds(fusion: Fusion) -> frozenset[str]:
+    """The settings of regions that a fusion heeds; none for one that does not say."""
+    return frozenset(getattr(fusion, "heeds", ()))
+
+
+def _style(given: Any, backbone: Backbone, where: str) -> Style:
     """A style as it is, a file or a name read, a picture in memory taken as a reference."""
-    given = region.style
-    if given is None:
-        return None
     if isinstance(given, Style):
         style = given
     elif isinstance(given, str | Path):
@@ -93,7 +111,9 @@ def _check_kinds(style: Style, fusion: Fusion, name: str, host: Host, where: str
     """Refuses a style the fusion cannot use, naming those that can."""
     if style.kinds <= fusion.carries:
         return
-    able = [other for other in host.names("fusions") if style.kinds <= _carried(host, other)]
+    able = [
+        other for other in host.names("fusions") if style.kinds <= _said(host, other, "carries")
+    ]
     hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
     raise RecipeError(
         f"{where}: {style.name!r} carries {_listed(style.kinds)}, fusion {name!r} uses "
@@ -101,32 +121,32 @@ def _check_kinds(style: Style, fusion: Fusion, name: str, host: Host, where: str
     )
 
 
-def _carried(host: Host, fusion: str) -> frozenset[str]:
-    """What the styles of a fusion may carry; nothing for one that cannot be asked."""
+def _said(host: Host, fusion: str, name: str) -> frozenset[str]:
+    """What a fusion says about itself; nothing for one that cannot be asked."""
     try:
-        carried = getattr(host.find("fusions", fusion).factory, "carries", ())
+        return frozenset(getattr(host.find("fusions", fusion).factory, name, ()))
     except PluginError:  # two plugins claim the name
         return frozenset()
-    return frozenset(carried)
 
 
 def _listed(kinds: Iterable[str]) -> str:
     return ", ".join(sorted(kinds))
 
 
-def _check_words(region: Region, style: Style, edit: Edit, where: str) -> None:
-    """Refuses a region in which its style's words could do nothing, or not what was asked."""
-    if style.kinds != {"words"}:
-        return
-    prompt = region_prompt(region, style, edit)
-    if not any(placeholder in prompt for placeholder in style.words):
-        said = " or ".join(map(repr, style.words))
-        raise RecipeError(
-            f"{where}.prompt: got {prompt!r}, which does not mention the style; put {said} in it, "
-            "or leave the prompt out"
-        )
-    if region.window != (0, 1):
-        raise RecipeError(
-            f"{where}.window: got {list(region.window)}; {style.name!r} is learned words, which "
-            "act over the whole schedule"
-        )
+def _check_words(region: Region, styles: Sequence[Style], where: str) -> None:
+    """Refuses a prompt that leaves out what a style has learned, or that could mean two of them."""
+    names = [name for style in styles for name in style.words]
+    for name in names if region.prompt is not None else ():
+        if names.count(name) > 1:
+            raise RecipeError(
+                f"{where}.prompt: {name!r} is a word of two of the region's styles; leave the "
+                "prompt out, and each is said by itself"
+            )
+    for style in styles:
+        said = style.trigger if region.prompt is None else region.prompt
+        if style.kinds == {"words"} and not any(name in said for name in style.words):
+            words = " or ".join(map(repr, style.words))
+            raise RecipeError(
+                f"{where}.prompt: got {said!r}, which does not mention the style {style.name!r}; "
+                f"put {words} in it" + ("" if region.prompt is None else ", or leave it out")
+            )

@@ -17,7 +17,7 @@ from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
 from locstyle.protocols import Fusion
-from locstyle.region_styles import region_prompt, region_styles
+from locstyle.region_styles import check_settings, region_styles, style_places
 from locstyle.select import Selector
 from locstyle.style import Style
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 class Job:
     """An edit whose every name and file has been found and checked.
 
-    `masks` and `styles` are in the order of the edit's regions; masks have the photo's size.
+    `masks` and `styles` are in the order of the edit's regions; masks have the photo's size, and a
+    region may have any number of styles.
     """
 
     edit: Edit
     fusion: Fusion
     photo: Photo
     masks: tuple[Mask, ...]
-    styles: tuple[Style | None, ...]
+    styles: tuple[tuple[Style, ...], ...]
     canvas: Canvas
 
     def partition(self, width: Literal["feather", "paste_feather"]) -> Partition:
@@ -44,12 +45,6 @@ class Job:
         common = getattr(self.edit, width)
         own = [getattr(region, width) for region in self.edit.regions]
         return Partition.of(self.masks).feather([common if w is None else w for w in own])
-
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """Each region's prompt; see `region_prompt`."""
-        pairs = zip(self.edit.regions, self.styles, strict=True)
-        return tuple(region_prompt(region, style, self.edit) for region, style in pairs)
 
     @property
     def inversion(self) -> Inversion:
@@ -61,10 +56,10 @@ class Job:
     def digests(self) -> dict[str, str]:
         """SHA-256 of everything the job reads, by its place in the edit."""
         found = {"image": self.photo.sha256}
-        for index, (mask, style) in enumerate(zip(self.masks, self.styles, strict=True)):
+        for index, (mask, styles) in enumerate(zip(self.masks, self.styles, strict=True)):
             found[f"regions[{index}].mask"] = mask.sha256
-            if style is not None:
-                found[f"regions[{index}].style"] = style.digest
+            places = style_places(self.edit.regions[index], index)
+            found |= {place: one.digest for place, one in zip(places, styles, strict=True)}
         if self.edit.segments is not None:
             found["segments"] = sha256(Path(self.edit.segments).read_bytes()).hexdigest()
         return found
@@ -100,6 +95,7 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     )
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
+    check_settings(edit, fusion, host)
     styles = region_styles(edit, fusion, backbone, host)
     return Job(edit, fusion, photo, masks, styles, canvas)
 

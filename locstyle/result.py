@@ -63,14 +63,15 @@ class Result:
 
     `photo` has the input's size, depth, alpha and profile. `latent` [1, channels, h, w] is the
     clean latent. `edit` is the resolved edit, with digests of all it used. `masks` are the regions'
-    masks before feathering, at the photo's size; `partition` is at the working size.
+    masks before feathering, at the photo's size, `styles` those of each region; `partition` is at
+    the working size.
     """
 
     photo: Photo
     source: Photo
     masks: tuple[Mask, ...]
     partition: Partition
-    styles: tuple[Style | None, ...]
+    styles: tuple[tuple[Style, ...], ...]
     latent: Tensor
     edit: Edit
     report: Report

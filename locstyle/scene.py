@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from locstyle.engine.plan import Scene, SceneReference, SceneRegion, Window
+from locstyle.engine.plan import Scene, SceneReference, SceneRegion, SceneStyle, Window
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import pivot
 from locstyle.inversions import Inversions, Inverter
 from locstyle.references import Cut, cut, paired
+from locstyle.region_styles import style_places
+from locstyle.region_texts import region_text, text_of
 
 if TYPE_CHECKING:
-    from locstyle.engine.backbone import Backbone, Text
+    from locstyle.engine.backbone import Backbone
     from locstyle.engine.progress import OnStep
+    from locstyle.engine.schedule import Schedule
     from locstyle.resolve import Job
     from locstyle.trajectory_cache import TrajectoryCache
 
@@ -36,7 +37,7 @@ def make_scene(
     visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
     empty = backbone.text("")
     latent = backbone.encode(job.canvas.shrink(job.photo.rgb())[None])
-    cuts = _cuts(job)
+    cuts = [*_cuts(job)]
     latents = [latent, *(backbone.encode(one.picture[None]) for group in cuts for one in group)]
     inverted = Inverter(backbone, visited, wanted, empty, cache).invert(latents, on_step)
     content, *others = inverted.trajectories
@@ -48,62 +49,46 @@ def make_scene(
         latent=latent,
         content=content,
         noise=_noise(latent, edit.seed),
-        regions=tuple(_regions(job, backbone, paired(cuts, others))),
+        regions=tuple(_regions(job, backbone, paired(cuts, others), schedule)),
         partition=job.partition("feather").on(job.canvas),
         schedule=schedule,
         empty=empty,
-        text=_text(backbone, edit.prompt, "prompt"),
-        negative=_text(backbone, edit.negative, "negative"),
+        text=text_of(backbone, edit.prompt, "prompt"),
+        negative=text_of(backbone, edit.negative, "negative"),
     )
     return scene, inverted
 
 
-def _cuts(job: Job) -> list[list[Cut]]:
-    """Each region's references at the working size."""
-    return [
-        [
-            cut(reference, job.canvas.padded, f"regions[{index}].style")
-            for reference in (style.references if style else ())
-        ]
-        for index, style in enumerate(job.styles)
-    ]
+def _cuts(job: Job) -> Iterator[list[Cut]]:
+    """The references of each style of each region, at the working size."""
+    for index, (region, styles) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
+        stylings = zip(style_places(region, index), region.stylings, styles, strict=True)
+        for place, one, style in stylings:
+            if one.strength:
+                yield [cut(one, job.canvas.padded, place) for one in style.references]
 
 
 def _regions(
-    job: Job, backbone: Backbone, references: Sequence[tuple[SceneReference, ...]]
+    job: Job,
+    backbone: Backbone,
+    references: Sequence[tuple[SceneReference, ...]],
+    schedule: Schedule,
 ) -> Iterator[SceneRegion]:
-    for index, (region, style) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
+    """`references`: of each style of each region, one after another."""
+    following = iter(references)
+    for index, (region, styles) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
         negative = job.edit.negative if region.negative is None else region.negative
         yield SceneRegion(
-            style=style,
-            strength=region.strength,
-            text=_spoken(job, backbone, index),
-            negative=_text(backbone, negative, f"regions[{index}].negative"),
-            window=Window(*region.window),
-            references=references[index],
+            styles=tuple(
+                SceneStyle(style, one.strength, Window(*one.window), next(following))
+                for one, style in zip(region.stylings, styles, strict=True)
+                if one.strength  # at 0 it is no style, in every fusion
+            ),
+            text=region_text(region, styles, job.edit, backbone, schedule, index),
+            negative=text_of(backbone, negative, f"regions[{index}].negative"),
+            guidance=region.guidance,
+            structure=region.structure,
         )
-
-
-def _spoken(job: Job, backbone: Backbone, index: int) -> Text:
-    """A region's text; words its style has learned count as much as its strength says."""
-    style, strength = job.styles[index], job.edit.regions[index].strength
-    words = style.words if style else {}
-    text = _text(backbone, job.prompts[index], f"regions[{index}].prompt", words)
-    if not words or strength == 1:
-        return text
-    empty = backbone.text("")
-    if strength == 0:
-        return empty
-    return replace(text, states=torch.lerp(empty.states, text.states, strength))
-
-
-def _text(
-    backbone: Backbone, prompt: str, where: str, words: Mapping[str, Tensor] | None = None
-) -> Text:
-    text = backbone.text(prompt, words)
-    if text.cut:
-        warnings.warn(f"{where}: longer than the text window; cut: {text.cut!r}", stacklevel=2)
-    return text
 
 
 def _noise(like: Tensor, seed: int) -> Tensor:

@@ -43,12 +43,12 @@ def result_sheet(result: Result, *, cell: int = 256) -> Image.Image:
 
     pictures = [("input", result.source.image)]
     regions: Sequence[Region] = result.edit.regions
-    for number, (region, mask, style) in enumerate(
+    for number, (region, mask, styles) in enumerate(
         zip(regions, result.masks, result.styles, strict=True), start=1
     ):
         pictures.append((f"{number}: mask, {mask.area:.1%}", mask.image))
-        if style is not None:
-            strength = f" @{region.strength:g}" if region.strength != 1 else ""
+        for styling, style in zip(region.stylings, styles, strict=True):
+            strength = f" @{styling.strength:g}" if styling.strength != 1 else ""
             preview = style.preview or Image.new("RGB", (1, 1), BLANK)
             pictures.append((f"{number}: {style.name}{strength}", preview))
     pictures.append(("result", result.image))

@@ -16,7 +16,7 @@ from locstyle.conformance import two_objects as two_objects
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.plan import Scene, SceneRegion, Window
+from locstyle.engine.plan import Scene, SceneRegion, SceneStyle
 from locstyle.engine.progress import ignore
 from locstyle.engine.sites import Site
 from locstyle.engine.trajectory import Inversion
@@ -160,13 +160,13 @@ def random_tokens(backbone: UNetBackbone, seed: int = 0, *, count: int = 4) -> S
 
 def tiny_scene(
     backbone: UNetBackbone,
-    styles: Sequence[Style | None],
+    styles: Sequence[Style | Sequence[Style] | None],
     masks: Sequence[Mask] | None = None,
     *,
     steps: int = 4,
     inversion: Inversion | None = None,
 ) -> Scene:
-    """A scene on a random picture of 32 x 32 pixels, one region per style.
+    """A scene on a random picture of 32 x 32 pixels, one region per style, or group of styles.
 
     `masks` default to vertical strips of equal width that leave the last strip unstyled. Styles
     that are pictures come with their references inverted.
@@ -177,12 +177,13 @@ def tiny_scene(
     inversion = inversion or Inversion()
     visited = schedule if inversion.steps is None else backbone.schedule(inversion.steps)
     empty = backbone.text("")
-    cuts = [[cut(r, (32, 32)) for r in (style.references if style else ())] for style in styles]
+    groups = [_group(style) for style in styles]
+    cuts = [[cut(r, (32, 32)) for r in style.references] for style in chain(*groups)]
     with torch.no_grad():
         latents = [latent, *(backbone.encode(one.picture[None]) for one in chain(*cuts))]
         inverter = Inverter(backbone, visited, inversion, empty)
         content, *others = inverter.invert(latents, ignore).trajectories
-    references = paired(cuts, others)
+    references = iter(paired(cuts, others))
     return Scene(
         backbone=backbone,
         latent=latent,
@@ -190,14 +191,11 @@ def tiny_scene(
         noise=torch.randn(latent.shape, generator=draw),
         regions=tuple(
             SceneRegion(
-                style,
-                1.0,
-                _spoken(backbone, style, i),
+                tuple(SceneStyle(style, references=next(references)) for style in group),
+                _spoken(backbone, group, i),
                 backbone.text("bad"),
-                Window(),
-                references[i],
             )
-            for i, style in enumerate(styles)
+            for i, group in enumerate(groups)
         ),
         partition=Partition.of(masks or strips(len(styles))),
         schedule=schedule,
@@ -207,11 +205,18 @@ def tiny_scene(
     )
 
 
-def _spoken(backbone: UNetBackbone, style: Style | None, index: int) -> Text:
-    """The words a style has learned, or any others."""
-    if style is None or not style.words:
+def _group(styles: Style | Sequence[Style] | None) -> Sequence[Style]:
+    if isinstance(styles, Style):
+        return [styles]
+    return styles or ()
+
+
+def _spoken(backbone: UNetBackbone, styles: Sequence[Style], index: int) -> Text:
+    """The words the styles have learned, or any others."""
+    words = {k: v for style in styles for k, v in style.words.items()}
+    if not words:
         return backbone.text(f"r{index}")
-    return backbone.text(style.trigger, style.words)
+    return backbone.text(" ".join(style.trigger for style in styles if style.words), words)
 
 
 def strips(count: int, size: tuple[int, int] = (32, 32)) -> list[Mask]:

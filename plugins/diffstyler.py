@@ -27,6 +27,7 @@ class DiffStyler:
     """
 
     carries = frozenset({"deltas", "words"})
+    heeds = frozenset({"guidance"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class DiffStyler:
             )
         for owner in owners:
             region = scene.regions[owner - 1] if owner else None
-            if self.options.guidance != 1:
+            if self._guidance(scene, owner) != 1:
                 yield ls.Branch(f"- {owner}", region.negative if region else scene.negative, owner)
             yield ls.Branch(f"+ {owner}", region.text if region else scene.text, owner)
 
@@ -140,15 +141,16 @@ class DiffStyler:
         def compose(predictions: ls.Predictions, call: ls.Call) -> Tensor:
             total = 0 * shares[0]
             for share, owner in zip(shares, owners, strict=True):
-                total = total + share * self._guided(predictions, owner)
+                scale = self._guidance(scene, owner)
+                fused = ls.guided(f"- {owner}", f"+ {owner}", scale)(predictions, call)
+                total = total + share * fused
             return total
 
         return compose
 
-    def _guided(self, predictions: ls.Predictions, owner: int) -> Tensor:
-        if self.options.guidance == 1:
-            return predictions[f"+ {owner}"]
-        return ls.guide(predictions[f"- {owner}"], predictions[f"+ {owner}"], self.options.guidance)
+    def _guidance(self, scene: ls.Scene, owner: int) -> float:
+        own = scene.regions[owner - 1].guidance if owner else None
+        return self.options.guidance if own is None else own
 
 
 @ls.hookimpl

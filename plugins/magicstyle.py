@@ -10,9 +10,9 @@ the start follow StyleID (arXiv:2312.09008). Defaults are ours, chosen in docs/f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import locstyle as ls
 
@@ -29,6 +29,7 @@ class MagicStyle:
     """
 
     carries = frozenset({"reference", "deltas", "words"})
+    heeds = frozenset({"guidance"})
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class MagicStyle:
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)
-        styles = _style_rows(scene)
+        styles = style_rows(scene)
         return ls.Plan(
             branches=tuple(self._branches(scene, styles)),
             interventions=(
@@ -75,13 +76,13 @@ class MagicStyle:
                     to=("-", "edit"),
                     sites=self._sites(scene.backbone),
                     ownership=ownership,
-                    reading=FeatureFusion(self.options, scene.regions, styles),
+                    reading=Reading(scene.regions, FeatureFusion(self.options, styles)),
                     window=ls.Window(self.options.start, self.options.stop),
                 ),
             ),
-            compose=self._composition(scene),
+            compose=ls.guided("-", "edit", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
-            start=self._start(scene) if self.options.adain else None,
+            start=toned(scene, scene.start(0)) if self.options.adain else None,
         )
 
     def _branches(
@@ -91,7 +92,7 @@ class MagicStyle:
         yield ls.Branch("content", scene.empty, 0, scene.content)
         for reference, name in styles.items():
             yield ls.Branch(name, scene.empty, 0, reference.trajectory)
-        if self._guides(scene):
+        if scene.guides(self._guidance(scene)):
             yield ls.Branch("-", scene.negatives, ls.MIXED)
         yield ls.Branch("edit", scene.texts, ls.MIXED)
 
@@ -111,45 +112,95 @@ class MagicStyle:
                 )
         return tuple(site for site in decoder if site.depth in layers)
 
-    def _start(self, scene: ls.Scene) -> Tensor:
-        """The photo's noise with the statistics of the references' noise, region by region."""
-        x = scene.start(0)
-        shares = scene.shares()
-        moved = shares[0] * x
-        for share, region in zip(shares[1:], scene.regions, strict=True):
-            like = [
-                adain(x, share, r.trajectory.at(scene.schedule.noisiest), r.at(*scene.size))
-                for r in region.references
-            ]
-            moved = moved + share * (sum(like[1:], like[0]) / len(like) if like else x)
-        return moved
-
-    def _guides(self, scene: ls.Scene) -> bool:
-        return self.options.guidance != 1 and any(map(_is_guided, scene.regions))
-
-    def _composition(self, scene: ls.Scene) -> ls.Compose:
-        """The edit's row; guided where a region has more than pictures, or other than them."""
-        if not self._guides(scene):
-            return lambda predictions, call: predictions["edit"]
-        guided = [_is_guided(region) for region in scene.regions]
-        scale = 1 + (self.options.guidance - 1) * scene.shares()[1:][guided].sum(0)
-        return lambda predictions, call: ls.guide(predictions["-"], predictions["edit"], scale)
+    def _guidance(self, scene: ls.Scene) -> list[float]:
+        """Regions with pictures alone are not guided: that strengthens what is learned or said."""
+        o = self.options
+        return [1.0 if pictures_alone(region) else o.guidance for region in scene.regions]
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureFusion:
-    """FFA, for the queries of one region.
+    """FFA: what queries read that take their style from pictures.
 
-    With q̂ = γ q_content + (1 - γ) q and T the temperature, a region with references reads either
+    With q̂ = γ q_content + (1 - γ) q and T the temperature, either
     concat: softmax([T q̂ k_contentᵀ, T q̂ k_styleᵀ + log β]) [v_content; v_style], or
     blend: (1 - λ) A(q̂, k_content, v_content) + λ A(q̂, k_style, v_style).
-    Its strength multiplies β or λ, several references share them, and style keys outside a
-    reference's area do not count. Unstyled queries read A(q̂, k_content, v_content).
+    A style's strength multiplies β or λ, its references share them, and style keys outside a
+    reference's area do not count. `rows` are the names of the references' rows.
     """
 
     options: MagicStyle.Options
-    regions: tuple[ls.SceneRegion, ...]
-    styles: Mapping[ls.SceneReference, str]
+    rows: Mapping[ls.SceneReference, str]
+
+    def plain(self, mine: ls.Read, content: ls.Donor) -> ls.Read:
+        """A(q̂, k_content, v_content)."""
+        o = self.options
+        q = o.temperature * (o.gamma * content.q + (1 - o.gamma) * mine.q)
+        return given(mine, q=q, k=content.k, v=content.v)
+
+    def __call__(
+        self,
+        styles: Sequence[ls.SceneStyle],
+        site: ls.Site,
+        call: ls.Call,
+        mine: ls.Read,
+        content: ls.Donor,
+        donors: Mapping[str, ls.Donor],
+    ) -> list[ls.Read]:
+        """The reads for styles that act in this step; without any, the plain one."""
+        o, plain = self.options, self.plain(mine, content)
+        if not styles:
+            return [plain]
+        keys = self._keys(styles, site, call, donors)
+        if o.form == "concat":
+            return [_one_softmax(plain, keys, o.beta)]
+        share = min(1.0, o.lam * sum(one.strength for one in styles))
+        bias = None if keys.alike else keys.weight.log()[None, None, None]
+        styled = given(plain, k=keys.k, v=keys.v)._replace(bias=bias)
+        return [_weighed(plain, 1 - share), _weighed(styled, share)]
+
+    def _keys(
+        self,
+        styles: Sequence[ls.SceneStyle],
+        site: ls.Site,
+        call: ls.Call,
+        donors: Mapping[str, ls.Donor],
+    ) -> _Keys:
+        """Keys and values of all references of some styles."""
+        import torch
+
+        used = [(one, reference) for one in styles for reference in one.references]
+        k, v = (
+            torch.cat([getattr(donors[self.rows[reference]], part) for _, reference in used], 2)
+            for part in "kv"
+        )
+        size = (call.size[0] // site.scale, call.size[1] // site.scale)
+        weights = [
+            one.strength / len(one.references) * reference.at(*size).flatten()
+            for one, reference in used
+        ]
+        alike = len({one.strength / len(one.references) for one, _ in used}) == 1
+        return _Keys(
+            k, v, torch.cat(weights).to(k), alike and all(ref.area is None for _, ref in used)
+        )
+
+
+class _Keys(NamedTuple):
+    """Keys and values [1, heads, keys, dim], how much each counts [keys], and whether alike."""
+
+    k: Tensor
+    v: Tensor
+    weight: Tensor
+    alike: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """FFA for regions with pictures and, plain, for what is in no region; others follow the photo's
+    attention for a while, on values of their own, as Plug-and-Play does."""
+
+    regions: Sequence[ls.SceneRegion]
+    fuse: FeatureFusion
 
     def __call__(
         self,
@@ -159,53 +210,37 @@ class FeatureFusion:
         mine: ls.Read,
         donors: Mapping[str, ls.Donor],
     ) -> list[ls.Read]:
-        o, content = self.options, donors["content"]
-        region = self.regions[owner - 1] if owner else None
-        if region and not region.references:
-            # as Plug-and-Play: the photo's attention map on the row's own values
-            holds = call.fraction < o.attention_share
-            return [_given(mine, q=content.q, k=content.k)] if holds else [mine]
-        q = o.temperature * (o.gamma * content.q + (1 - o.gamma) * mine.q)
-        plain = _given(mine, q=q, k=content.k, v=content.v)
-        strength = region.strength if region and region.window.holds(call.fraction) else 0.0
-        if not (region and strength):
-            return [plain]
-        styled = _given(mine, q=q, **self._keys(region, site, call, donors))
-        if o.form == "concat":
-            return [_one_softmax(plain, styled, strength * o.beta / len(region.references))]
-        share = min(1.0, strength * o.lam)
-        return [_weighed(plain, 1 - share), _weighed(styled, share)]
-
-    def _keys(
-        self, region: ls.SceneRegion, site: ls.Site, call: ls.Call, donors: Mapping[str, ls.Donor]
-    ) -> dict[str, Tensor]:
-        """Keys and values of all references of a region, and which of them count."""
-        import torch
-
-        given = [donors[self.styles[reference]] for reference in region.references]
-        parts = {part: torch.cat([getattr(one, part) for one in given], 2) for part in "kv"}
-        if all(reference.area is None for reference in region.references):
-            return parts
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        areas = torch.cat([reference.at(*size).flatten() for reference in region.references])
-        return parts | {"bias": areas.to(parts["k"]).log()[None, None, None]}
+        content, region = donors["content"], self.regions[owner - 1] if owner else None
+        if region is not None and not region.references:
+            holds = call.fraction < self.fuse.options.attention_share
+            return [given(mine, q=content.q, k=content.k)] if holds else [mine]
+        return self.fuse(with_pictures(region, call), site, call, mine, content, donors)
 
 
-def _one_softmax(content: ls.Read, style: ls.Read, beta: float) -> ls.Read:
-    """One read over the keys of both pictures, a style key weighing β times a content key."""
+def with_pictures(region: ls.SceneRegion | None, call: ls.Call) -> list[ls.SceneStyle]:
+    """The region's styles that show pictures and act now."""
+    styles = region.styles if region else ()
+    return [one for one in styles if one.references and one.acts(call)]
+
+
+def _one_softmax(content: ls.Read, style: _Keys, beta: float) -> ls.Read:
+    """One read over the keys of both pictures, a style key weighing β times its own weight."""
     import torch
 
     if beta == 0:
         return content
-    k, v = (torch.cat([a, b], 2) for a, b in ((content.k, style.k), (content.v, style.v)))
-    if beta == 1 and style.bias is None:
+    rows = given(content, k=style.k, v=style.v)
+    k, v = torch.cat([content.k, rows.k], 2), torch.cat([content.v, rows.v], 2)
+    if beta == 1 and style.alike and bool(style.weight[0] == 1):
         return content._replace(k=k, v=v)  # without a bias the fastest kernels stay possible
     lean = torch.zeros(1, 1, 1, k.shape[2], dtype=k.dtype, device=k.device)
-    lean[..., content.k.shape[2] :] = math.log(beta) + (0 if style.bias is None else style.bias)
+    if content.bias is not None:
+        lean[..., : content.k.shape[2]] = content.bias
+    lean[..., content.k.shape[2] :] = math.log(beta) + style.weight.log()
     return content._replace(k=k, v=v, bias=lean)
 
 
-def _given(read: ls.Read, **parts: Tensor) -> ls.Read:
+def given(read: ls.Read, **parts: Tensor) -> ls.Read:
     """The read with some parts replaced by those of one other row, the same for all of its rows."""
     rows = read.q.shape[0]
     return read._replace(
@@ -217,16 +252,32 @@ def _weighed(read: ls.Read, share: float) -> ls.Read:
     return read._replace(weight=share * read.weight)
 
 
-def _is_guided(region: ls.SceneRegion) -> bool:
-    """Whether a LoRA or words act in it, which guidance strengthens; a picture needs none."""
-    learned = region.style is not None and region.style.kinds & {"deltas", "words"}
-    return bool(learned) or not region.references
+def pictures_alone(region: ls.SceneRegion) -> bool:
+    """Whether pictures are all that styles it."""
+    return region.kinds == {"reference"}
 
 
-def _style_rows(scene: ls.Scene) -> dict[ls.SceneReference, str]:
+def style_rows(scene: ls.Scene) -> dict[ls.SceneReference, str]:
     """The name of every reference's row; a picture used by several regions has one."""
     found = dict.fromkeys(r for region in scene.regions for r in region.references)
     return {reference: f"style {number}" for number, reference in enumerate(found, start=1)}
+
+
+def toned(scene: ls.Scene, x: Tensor) -> Tensor:
+    """The start `x` with the statistics of the references' noise, region by region.
+
+    Styles that act from the start share it by their strengths; below 1 in all the rest stays `x`.
+    """
+    noisiest, moved = scene.schedule.noisiest, x
+    for share, region in zip(scene.shares()[1:], scene.regions, strict=True):
+        early = [one for one in region.styles if one.references and one.window.start == 0]
+        total = max(1.0, sum(one.strength for one in early))
+        for one in early:
+            for reference in one.references:
+                like = adain(x, share, reference.trajectory.at(noisiest), reference.at(*scene.size))
+                part = one.strength / total / len(one.references)
+                moved = moved + part * share * (like - x)
+    return moved
 
 
 def adain(x: Tensor, share: Tensor, style: Tensor, area: Tensor) -> Tensor:

@@ -1,67 +1,220 @@
-"""Single pass: all regions and styles in one pair of rows, each token styled by its owner."""
+"""Single pass: every kind of style at once, in one pair of rows, each token styled by its owner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import locstyle as ls
 
+from .deadiff.layers import content_sites
+from .magicstyle import (
+    FeatureFusion,
+    MagicStyle,
+    given,
+    pictures_alone,
+    style_rows,
+    toned,
+    with_pictures,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from torch import Tensor
+
+
+class Layout(NamedTuple):
+    """How a region keeps the photo's layout: what `structure` means."""
+
+    attention: float  # first part of the schedule with the photo's queries and keys
+    feature: float  # first part of the schedule with the photo's decoder feature
+    queries: float  # the photo's share of the queries that read pictures
+    fresh: float  # share of new noise in the start
+
+    @classmethod
+    def of(cls, structure: float) -> Layout:
+        """0 lets go of the photo, start included; 1 attends as the photo does to the end."""
+        loose = max(0.0, 1 - 2 * structure)
+        return cls(structure, min(1.0, 1.2 * structure), structure**2, loose)
+
 
 class SinglePass:
-    """One negative and one positive row for any number of regions.
+    """One negative and one positive row for any number of regions and styles.
 
-    LoRA deltas act on the tokens their region owns, every image token attends to its own region's
-    text, and outside all masks the latent follows the photo's trajectory. The cost in rows does not
-    depend on the number of regions. Ours; no published method.
+    LoRA deltas act on the tokens their region owns; every image token reads its own region's text,
+    learned words in it, and beside it its region's style tokens, as in DEADiff; a region with
+    pictures reads their rows in self-attention, as in MagicStyle. One row of the photo gives all
+    regions their layout, as Plug-and-Play does, and outside all masks the latent follows the
+    photo's trajectory. Only pictures cost rows, one each. Ours; no published method.
     """
 
-    carries = frozenset({"deltas", "words"})
+    carries = frozenset({"deltas", "words", "tokens", "reference"})
+    heeds = frozenset({"guidance", "structure"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); pictures alone are not guided
+        structure: float = 0.5  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
-        attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
-        feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
-        fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
+        apart: bool = False  # True: in self-attention a region sees itself alone
+        beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
+        temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
+        adain: bool = True  # give the start a picture's mean and spread, per channel
 
     def __init__(self, options: Options | None = None) -> None:
-        self.options = options or self.Options()
+        self.options = o = options or self.Options()
+        if not 0 <= o.structure <= 1:
+            raise ls.RecipeError(
+                f"fusion.options.structure: got {o.structure}; give a number in [0, 1]"
+            )
         self.inversion = ls.Inversion()
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
-        o, ownership = self.options, ls.Ownership(scene.partition)
+        ownership, layouts = ls.Ownership(scene.partition), self._layouts(scene)
+        start = scene.start([layout.fresh for layout in layouts[1:]])
         return ls.Plan(
-            branches=tuple(self._branches(scene)),
+            branches=tuple(self._branches(scene, layouts)),
             interventions=(
                 ls.Deltas(scene.regions, ownership, plain=self._plain),
-                ls.RegionalText(ownership),
-                *ls.keep_layout(
-                    scene.backbone.sites,
-                    "source",
-                    ("-", "+"),
-                    attention=o.attention_share,
-                    feature=o.feature_share,
-                ),
+                self._texts(scene, ownership),
+                *self._layout(scene, ownership, layouts),
             ),
-            compose=ls.guided("-", "+", o.guidance),
+            compose=ls.guided("-", "+", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
-            start=scene.start(o.fresh_noise),
+            start=toned(scene, start) if self.options.adain else start,
         )
 
     @property
     def _plain(self) -> tuple[str, ...]:
         return () if self.options.style_in_negative else ("-",)
 
-    def _branches(self, scene: ls.Scene) -> Iterator[ls.Branch]:
-        share = max(self.options.attention_share, self.options.feature_share)
-        if share > 0:
-            yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
-        if self.options.guidance != 1:
+    def _layouts(self, scene: ls.Scene) -> list[Layout]:
+        """By owner, unstyled first."""
+        default = self.options.structure
+        own = [default if r.structure is None else r.structure for r in scene.regions]
+        return [Layout.of(structure) for structure in (default, *own)]
+
+    def _guidance(self, scene: ls.Scene) -> list[float]:
+        return [1.0 if pictures_alone(r) else self.options.guidance for r in scene.regions]
+
+    def _branches(self, scene: ls.Scene, layouts: Sequence[Layout]) -> Iterator[ls.Branch]:
+        """The photo's row as long as anybody looks at it, the pictures' rows, and the pair."""
+        shown = [one for region in scene.regions for one in region.styles if one.references]
+        looks = [max(layout.attention, layout.feature) for layout in layouts]
+        looks += [one.window.stop for one in shown]
+        if max(looks) > 0:
+            yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, max(looks)))
+        for reference, name in style_rows(scene).items():
+            used = [one.window for one in shown if reference in one.references]
+            window = ls.Window(min(w.start for w in used), max(w.stop for w in used))
+            yield ls.Branch(name, scene.empty, 0, reference.trajectory, window)
+        if scene.guides(self._guidance(scene)):
             yield ls.Branch("-", scene.negatives, ls.MIXED)
         yield ls.Branch("+", scene.texts, ls.MIXED)
+
+    def _texts(self, scene: ls.Scene, ownership: ls.Ownership) -> ls.Intervention:
+        """Each region's text and, where there are any, style tokens in the same softmax."""
+        if not any("tokens" in region.kinds for region in scene.regions):
+            return ls.RegionalText(ownership)
+        styled = ("+", "-") if self.options.style_in_negative else ("+",)
+        return ls.ExtraTokens(
+            scene.regions,
+            ownership,
+            to=styled,
+            absent=self._plain,
+            without={site.name for site in content_sites(scene.backbone.sites)},
+        )
+
+    def _layout(
+        self, scene: ls.Scene, ownership: ls.Ownership, layouts: Sequence[Layout]
+    ) -> Iterator[ls.Intervention]:
+        o, pictures = self.options, style_rows(scene)
+        attentions, features = ls.layout_sites(scene.backbone.sites)
+        everywhere = bool(pictures) or o.apart
+        reading = Reading(
+            scene.regions,
+            ownership,
+            [layout.attention for layout in layouts],
+            frozenset(attentions),
+            [
+                FeatureFusion(
+                    MagicStyle.Options(
+                        beta=o.beta, gamma=layout.queries, temperature=o.temperature
+                    ),
+                    pictures,
+                )
+                for layout in layouts
+            ],
+            o.apart,
+        )
+        yield ls.RegionalReads(
+            donors=("source", *pictures.values()),
+            to=("-", "+"),
+            sites=tuple(scene.backbone.sites.where(role="self")) if everywhere else attentions,
+            ownership=ownership,
+            reading=reading,
+        )
+        alone = [False, *(pictures_alone(region) for region in scene.regions)]
+        windows = tuple(
+            ls.Window(0, 0 if only else layout.feature)
+            for only, layout in zip(alone, layouts, strict=True)
+        )
+        yield ls.RegionalFeature("source", ("-", "+"), features, ownership, windows)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a region's queries read in self-attention.
+
+    While a picture acts, the photo and the picture (MagicStyle's fusion); else, in the first part
+    of the schedule and the layers that hold a layout, with the photo's attention map; else as they
+    would. `attention` and `fuse` are by owner, unstyled first. `apart`: they see no keys but their
+    own region's.
+    """
+
+    regions: Sequence[ls.SceneRegion]
+    ownership: ls.Ownership
+    attention: Sequence[float]
+    sites: frozenset[ls.Site]
+    fuse: Sequence[FeatureFusion]
+    apart: bool
+
+    def alike(self, owner: int, site: ls.Site, call: ls.Call) -> Hashable:
+        if self.apart or with_pictures(self._region(owner), call):
+            return owner
+        return "held" if self._holds(owner, site, call) else "free"
+
+    def __call__(
+        self,
+        owner: int,
+        site: ls.Site,
+        call: ls.Call,
+        mine: ls.Read,
+        donors: Mapping[str, ls.Donor],
+    ) -> list[ls.Read]:
+        acting = with_pictures(self._region(owner), call)
+        if self.apart:
+            mine = mine._replace(bias=self._own(owner, site, call, mine.q))
+        if acting:
+            return self.fuse[owner](acting, site, call, mine, donors["source"], donors)
+        if self._holds(owner, site, call):
+            return [given(mine, q=donors["source"].q, k=donors["source"].k)]
+        return [mine]
+
+    def _region(self, owner: int) -> ls.SceneRegion | None:
+        return self.regions[owner - 1] if owner else None
+
+    def _holds(self, owner: int, site: ls.Site, call: ls.Call) -> bool:
+        return site in self.sites and call.fraction < self.attention[owner]
+
+    def _own(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> Tensor:
+        """A bias on keys: how much of each is the owner's, none of it being out of sight."""
+        size = (call.size[0] // site.scale, call.size[1] // site.scale)
+        mixed = (ls.Row("", ls.MIXED),)
+        return self.ownership.image(mixed, size, like)[0, owner].flatten().log()[None, None, None]
 
 
 @ls.hookimpl

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import locstyle as ls
@@ -28,6 +29,7 @@ class VCT:
     """
 
     carries = frozenset({"words", "deltas"})
+    heeds = frozenset({"guidance"})
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class VCT:
                 self._self_maps(scene),
                 self._cross_maps(scene),
             ),
-            compose=ls.guided("-", "+", self.options.guidance),
+            compose=ls.guided("-", "+", scene.guidance(self.options.guidance)),
             hold=scene.outside(),
             start=scene.start(self.options.fresh_noise),
         )
@@ -77,7 +79,7 @@ class VCT:
             yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
         if learned is not None:
             yield ls.Branch("-", learned)
-        elif o.guidance != 1:
+        elif scene.guides(o.guidance):
             yield ls.Branch("-", scene.negatives, ls.MIXED)
         yield ls.Branch("+", scene.texts, ls.MIXED)
 
@@ -95,16 +97,18 @@ class VCT:
         """Eq. 3.6, for every region's text beside the source's empty one."""
         o = self.options
         words = [
-            () if region.style is None else tuple(region.style.words) for region in scene.regions
+            tuple(w for one in region.styles for w in one.style.words) for region in scene.regions
         ]
-        concepts = [
-            concept_tokens(text, names, shifted=o.equaliser_shifted)
-            for text, names in zip(scene.texts, [(), *words], strict=True)
-        ]
-        alignments = tuple(
-            alignment(text, concept, o.equaliser)
-            for text, concept in zip(scene.texts, concepts, strict=True)
-        )
+
+        @cache
+        def aligned(text: ls.Text, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+            concept = concept_tokens(text, names, shifted=o.equaliser_shifted)
+            return alignment(text, concept, o.equaliser)
+
+        def alignments(t: int) -> list[tuple[Tensor, Tensor]]:
+            pairs = zip(scene.texts, [(), *words], strict=True)
+            return [aligned(ls.said(text, t), names) for text, names in pairs]
+
         return Refinement("source", "+", alignments, ls.Window(0, o.cross_share))
 
 
@@ -116,12 +120,12 @@ class Refinement:
     aligns and eq_j P_B[:, j] where it does not, so the output is one read with the donor's q and k,
     whose values are B's moved to the columns they align with, and one with B's own q and k, whose
     aligned values are 0. As the reference, columns are not made to sum to 1 again. Stands after
-    RegionalText: `alignments` has one `alignment` per text of the row.
+    RegionalText: `alignments` gives, for a timestep, one `alignment` per text of the row.
     """
 
     donor: str
     to: str
-    alignments: tuple[tuple[Tensor, Tensor], ...]
+    alignments: Callable[[int], Sequence[tuple[Tensor, Tensor]]]
     window: ls.Window
 
     def where(self, sites: ls.Sites) -> list[ls.Site]:
@@ -136,7 +140,7 @@ class Refinement:
             return reads
         rest = set(range(len(call.rows))) - {row}
         refined = [read.only(rest) for read in reads] if rest else []
-        for read, (own, aligned) in zip(reads, self.alignments, strict=True):
+        for read, (own, aligned) in zip(reads, self.alignments(call.t), strict=True):
             mine = read.only({row})
             refined.append(mine._replace(v=own.to(mine.v) * mine.v))
             refined.append(mine._replace(q=q[None], k=k[None], v=aligned.to(mine.v) @ mine.v))

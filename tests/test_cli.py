@@ -236,7 +236,7 @@ def test_regions_are_read_from_the_end(given, mask, style, strength):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-r", "sky.png"], "-r 'sky.png': give SELECTION=STYLE or SELECTION=STYLE@STRENGTH"),
+        (["-r", "sky.png"], "-r 'sky.png': give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or"),
         (["-r", "=neon"], "-r '=neon': give SELECTION=STYLE"),
         (["-r", "left.png="], "-r 'left.png=': give SELECTION=STYLE"),
         (["-r", "left.png=one@3"], "-r 'left.png=one@3': strength: got 3.0; give"),
@@ -246,7 +246,10 @@ def test_regions_are_read_from_the_end(given, mask, style, strength):
         (["-r", "all=one", *["--region-prompt", "1=x"] * 2], "region 1 has a prompt already"),
         (["-r", "all=one", "--steps", "0"], "steps: got 0"),
         (["-r", "all=one", "--fusion", "difstyler"], "did you mean 'diffstyler'?"),
-        (["-r", "all=one", "--preset", "referense"], "did you mean 'reference'?"),
+        (
+            ["-r", "all=one", "--fusion", "diffstyler", "--preset", "referense"],
+            "did you mean 'reference'?",
+        ),
         (["-r", "all=one", "-O", "guidence=3"], "no such option; did you mean 'guidance'?"),
         (["-r", "all=one", "-O", "guidance=high"], "options.guidance: got 'high'; give a number"),
         (["-r", "all=one", "-O", "guidance"], "-O 'guidance': give KEY=VALUE"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import names, selections, texts
 
-from locstyle.edit import Edit, Fusing, Region, Segmenting
+from locstyle.edit import Edit, Fusing, Region, Segmenting, Styling
 from locstyle.edit.recipe import from_json, from_yaml, to_json, to_yaml
 from locstyle.errors import RecipeError, SelectionError
 from locstyle.selection import File, parse
@@ -43,17 +43,22 @@ segmenting = st.fixed_dictionaries(
     },
 )
 choices = {"name": names, "preset": st.none() | texts, "options": options}
-regions = st.builds(
-    Region,
-    mask=selections | selections.map(str) | segmenting,
-    style=names,
-    strength=st.floats(0, 2),
-    prompt=st.none() | texts,
-    negative=st.none() | texts,
-    window=st.tuples(shares, shares).map(sorted).filter(lambda w: w[0] < w[1]),
-    feather=st.none() | softness,
-    paste_feather=st.none() | softness,
-)
+stylings = {
+    "style": names,
+    "strength": st.floats(0, 2),
+    "window": st.tuples(shares, shares).map(sorted).filter(lambda w: w[0] < w[1]),
+}
+settled = {
+    "mask": selections | selections.map(str) | segmenting,
+    "prompt": st.none() | texts,
+    "negative": st.none() | texts,
+    "feather": st.none() | softness,
+    "paste_feather": st.none() | softness,
+    "guidance": st.none() | st.floats(1, 30),
+    "structure": st.none() | st.floats(0, 1),
+}
+several = st.lists(st.builds(Styling, **stylings), min_size=1, max_size=3)
+regions = st.builds(Region, **settled, **stylings) | st.builds(Region, **settled, styles=several)
 edits = st.builds(
     Edit,
     image=names | names.map(Path),
@@ -107,7 +112,16 @@ def test_a_full_recipe_is_the_identity():
                 "window": [0.1, 0.8],
                 "feather": 6.0,
                 "paste_feather": 0.0,
-            }
+                "guidance": 4.0,
+                "structure": 0.3,
+            },
+            {
+                "mask": "sky.png",
+                "styles": [
+                    {"style": "neon", "strength": 0.4, "window": [0.0, 0.5]},
+                    {"style": "painting.jpg", "strength": 1.0, "window": [0.5, 1.0]},
+                ],
+            },
         ],
         "backbone": "mini",
         "fusion": {"name": "singlepass", "preset": "sharp", "options": {"guidance": 6.0}},
@@ -125,13 +139,13 @@ def test_a_full_recipe_is_the_identity():
     }
     assert Edit.from_dict(data).to_dict() == data
     assert set(data) - {"locstyle"} == {f.name for f in fields(Edit)}
-    assert set(data["regions"][0]) == {f.name for f in fields(Region)}
+    assert {*data["regions"][0], "styles"} == {f.name for f in fields(Region)}
 
 
 def test_what_is_not_said_has_the_documented_defaults():
     edit = Edit.from_dict(MINIMAL)
     assert edit == Edit("a.png", (Region("all", "neon"),))
-    assert (edit.backbone, edit.fusion.name, edit.steps, edit.seed) == ("mini", "diffstyler", 50, 0)
+    assert (edit.backbone, edit.fusion.name, edit.steps, edit.seed) == ("mini", "singlepass", 50, 0)
     assert (edit.feather, edit.paste_feather, edit.size) == (2.0, 2.0, None)
     assert (edit.segmenter, edit.segments) == (Segmenting("classic"), None)
 

@@ -99,9 +99,28 @@ def test_a_prompt_that_does_not_mention_the_words_is_refused(editor: ls.Editor) 
     run(editor, ls.Region("all", ink(editor.backbone), prompt="a <ink> hut"))
 
 
-def test_words_have_no_window(editor: ls.Editor) -> None:
-    with pytest.raises(ls.RecipeError, match=r"regions\[0\]\.window.*the whole schedule"):
-        run(editor, ls.Region("all", ink(editor.backbone), window=(0, 0.5)))
+def test_words_act_in_their_window_alone(editor: ls.Editor) -> None:
+    """Early the one, late the other, in the same region: what the row says changes once."""
+    first, second = (
+        ls.Style("s", "tiny", meta={"trigger": f"<{n}>"}, words={f"<{n}>": one.words["<ink>"]})
+        for n, one in (("a", ink(editor.backbone, 0)), ("b", ink(editor.backbone, 1)))
+    )
+    parts = [ls.Styling(first, 1, (0, 0.5)), ls.Styling(second, 1, (0.5, 1))]
+    alone = [run(editor, ls.Region("all", styles=[part]), steps=4).latent for part in parts]
+    both = run(editor, ls.Region("all", styles=parts), steps=4).latent
+    whole = run(editor, ls.Region("all", first), steps=4).latent
+    for other in (*alone, whole):
+        assert not torch.allclose(both, other, atol=1e-3)
+    again = [ls.Styling(first, 1, (0, 0.5)), ls.Styling(first, 1, (0.5, 1))]
+    joined = run(editor, ls.Region("all", styles=again), steps=4).latent
+    assert torch.allclose(joined, whole, atol=1e-4)
+
+
+def test_one_placeholder_of_two_styles_is_refused_in_a_prompt(editor: ls.Editor) -> None:
+    styles = [ls.Styling(ink(editor.backbone, seed)) for seed in (0, 1)]
+    with pytest.raises(ls.RecipeError, match=r"regions\[0\]\.prompt: '<ink>' is a word of two"):
+        run(editor, ls.Region("all", styles=styles, prompt="a cat in <ink>"))
+    run(editor, ls.Region("all", styles=styles))
 
 
 def test_words_of_another_backbone_are_refused(editor: ls.Editor) -> None:

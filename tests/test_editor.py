@@ -273,14 +273,18 @@ def test_touching_regions_leave_no_gap_for_the_photo_to_shine_through(
     assert float(result.partition.outside.max()) == pytest.approx(0, abs=1e-6)
 
 
+def loosened(fusion: str, fresh: float) -> Fusing:
+    if fusion == "singlepass":
+        return Fusing(fusion, options={"structure": (1 - fresh) / 2})
+    return Fusing(fusion, options={"fresh_noise": fresh})
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_the_seed_matters_where_fresh_noise_is_asked_for(
     editor: Editor, folder: Path, fusion: str
 ) -> None:
     latents = {
-        (fresh, seed): editor.run(
-            edit_of(folder, seed=seed, fusion=Fusing(fusion, options={"fresh_noise": fresh}))
-        ).latent
+        (fresh, seed): editor.run(edit_of(folder, seed=seed, fusion=loosened(fusion, fresh))).latent
         for fresh in (0.0, 0.5)
         for seed in (1, 2)
     }

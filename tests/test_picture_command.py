@@ -45,7 +45,7 @@ def locstyle(
     for name, size in (("photo", (32, 40)), ("painting", (60, 50))):
         pixels = draw.integers(0, 256, (*size, 3), np.uint8)
         Image.fromarray(pixels).save(f"{name}.png")
-    host = Host(allow=["reference", "singlepass"])
+    host = Host(allow=["reference", "diffstyler"])
     with host.temporarily(Tiny(backbone), name="tiny"), host.temporarily(pictures_fusion):
         yield lambda *words: CliRunner().invoke(main, list(words), obj=host)
 
@@ -91,7 +91,7 @@ def test_a_recipe_of_it_can_be_printed_and_run(locstyle: Locstyle) -> None:
 
 
 def test_a_fusion_without_pictures_says_what_to_type(locstyle: Locstyle) -> None:
-    refused = locstyle(*EDIT, "-o", "a.png", "--fusion", "singlepass")
+    refused = locstyle(*EDIT, "-o", "a.png", "--fusion", "diffstyler")
     assert refused.exit_code == 2
     assert "--fusion pictures can use it" in refused.stderr
 

@@ -30,6 +30,7 @@ from locstyle import (
 )
 from locstyle.edit.recipe import to_yaml
 from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.engine.plan import said
 from locstyle.photo import read_text
 from locstyle.replay import compare, embedded_edit
 
@@ -139,12 +140,12 @@ def test_progress_tells_inversions_as_one_phase(editor: Editor, folder: Path) ->
 
 
 def test_a_fusion_without_pictures_names_those_with(editor: Editor, folder: Path) -> None:
-    edit = edit_of(folder, "one.png", fusion=Fusing("singlepass"))
+    edit = edit_of(folder, "one.png", fusion=Fusing("diffstyler"))
     with pytest.raises(
         RecipeError, match=r"regions\[0\]\.style: 'one' carries reference"
     ) as raised:
         editor.run(edit)
-    assert "fusion 'singlepass' uses deltas" in str(raised.value)
+    assert "fusion 'diffstyler' uses deltas" in str(raised.value)
     assert "--fusion pictures" in str(raised.value)
 
 
@@ -269,4 +270,5 @@ def test_the_photo_s_description_is_not_said_of_a_picture(editor: Editor, folder
     spoken = Style.from_pictures("spoken", [Image.open(folder / "two.png")])
     edit = edit_of(folder, "one.png", spoken.with_meta(trigger="in ink"), "two.png", prompt="a cat")
     own = replace(edit, regions=(*edit.regions[:2], replace(edit.regions[2], prompt="a dog")))
-    assert editor.resolve(own).prompts == ("", "in ink of a cat", "a dog")
+    texts = [said(region.text, 0) for region in scene_of(editor, own).regions]
+    assert [text.prompt for text in texts] == ["", "in ink of a cat", "a dog"]

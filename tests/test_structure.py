@@ -51,6 +51,7 @@ FLOORS = (
         "instant",
         "inversions",
         "region_styles",
+        "region_texts",
         "references",
         "scene",
         "trajectory_cache",

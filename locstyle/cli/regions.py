@@ -1,40 +1,73 @@
-"""Regions as the command line writes them: SELECTION=STYLE[@STRENGTH]."""
+"""Regions as the command line writes them: SELECTION=STYLE[@STRENGTH][:START-END], …"""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any  # Any: values as YAML reads them
 
-from locstyle.edit import Region
-from locstyle.errors import RecipeError
+from locstyle.edit import Region, Styling
+from locstyle.edit.recipe import from_yaml
+from locstyle.errors import RecipeError, did_you_mean
 
-_STRENGTH = re.compile(r"(?P<style>.+)@(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_STYLING = re.compile(
+    rf"(?P<style>.+?)(?:@(?P<strength>[-+]?{_NUMBER}(?:[eE][-+]?\d+)?))?"
+    rf"(?::(?P<start>{_NUMBER})-(?P<stop>{_NUMBER}))?"
+)
+_ELSEWHERE = ("mask", "style", "styles")  # what -r itself says
+SETTABLE = tuple(field.name for field in fields(Region) if field.name not in _ELSEWHERE)
 
 
-def read_regions(given: Sequence[str], prompts: Sequence[str] = ()) -> list[Region]:
-    """The regions of `-r` arguments, in order, with the prompts of `--region-prompt N=TEXT`.
+def read_regions(
+    given: Sequence[str], prompts: Sequence[str] = (), settings: Sequence[str] = ()
+) -> list[Region]:
+    """The regions of `-r` arguments, in order, with what `--region-prompt N=TEXT` and
+    `--set N.KEY=VALUE` say of them.
 
-    The selection ends at the last `=`, so it may hold `=`, `@` and `:`; the strength is a number
-    after the last `@`.
+    The selection ends at the last `=`, so it may hold `=`, `@` and `:`. Several styles stand
+    between commas; the strength is a number after the last `@`, the window two numbers after a `:`.
 
     Raises:
         RecipeError: names the argument.
     """
     texts = _prompts(prompts, len(given))
-    return [_region(text, texts.get(number)) for number, text in enumerate(given, start=1)]
+    regions = [_region(text, texts.get(number)) for number, text in enumerate(given, start=1)]
+    for number, values in _settings(settings, len(given)).items():
+        for text, (key, value) in values.items():
+            try:
+                regions[number - 1] = _with(regions[number - 1], key, value)
+            except RecipeError as error:
+                raise type(error)(f"--set {text!r}: {error}") from error
+    return regions
 
 
 def _region(given: str, prompt: str | None) -> Region:
     mask, _, styled = given.rpartition("=")
     if not (mask and styled):
-        raise RecipeError(f"-r {given!r}: give SELECTION=STYLE or SELECTION=STYLE@STRENGTH")
-    strength = 1.0
-    if match := _STRENGTH.fullmatch(styled):
-        styled, strength = match["style"], float(match["number"])
+        raise RecipeError(
+            f"-r {given!r}: give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or "
+            "SELECTION=STYLE@STRENGTH:START-END, several styles between commas"
+        )
     try:
-        return Region(mask, styled, strength=strength, prompt=prompt)
+        stylings = [_styling(text) for text in styled.split(",")]
+        if len(stylings) > 1:
+            return Region(mask, styles=tuple(stylings), prompt=prompt)
+        (one,) = stylings
+        return Region(mask, one.style, one.strength, prompt, window=one.window)
     except RecipeError as error:
         raise type(error)(f"-r {given!r}: {error}") from error
+
+
+def _styling(text: str) -> Styling:
+    match = _STYLING.fullmatch(text.strip())
+    if match is None:
+        raise RecipeError("an empty style between commas")
+    strength = 1.0 if match["strength"] is None else float(match["strength"])
+    window = (0.0, 1.0) if match["start"] is None else (float(match["start"]), float(match["stop"]))
+    return Styling(match["style"], strength, window)
 
 
 def _prompts(given: Sequence[str], regions: int) -> Mapping[int, str]:
@@ -49,3 +82,26 @@ def _prompts(given: Sequence[str], regions: int) -> Mapping[int, str]:
             raise RecipeError(f"--region-prompt {text!r}: region {number} has a prompt already")
         texts[int(number)] = prompt
     return texts
+
+
+def _settings(given: Sequence[str], regions: int) -> Mapping[int, dict[str, tuple[str, Any]]]:
+    """Region number, from 1, → argument → the key and the value it sets."""
+    found: dict[int, dict[str, tuple[str, Any]]] = defaultdict(dict)
+    for text in given:
+        place, equals, value = text.partition("=")
+        number, dot, key = place.partition(".")
+        if not (equals and dot and number.isdecimal() and 1 <= int(number) <= regions):
+            raise RecipeError(
+                f"--set {text!r}: give N.KEY=VALUE with N from 1 to {regions}, in the order of -r"
+            )
+        if key not in SETTABLE:
+            raise RecipeError(f"--set {text!r}: no such key; {did_you_mean(key, SETTABLE)}")
+        if key in (known for known, _ in found[int(number)].values()):
+            raise RecipeError(f"--set {text!r}: region {number} has a {key} already")
+        found[int(number)][text] = key, from_yaml(value, f"--set {text!r}")
+    return found
+
+
+def _with(region: Region, key: str, value: Any) -> Region:
+    given = {field.name: getattr(region, field.name) for field in fields(region)}
+    return Region(**(given | {key: value}))

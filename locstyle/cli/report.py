@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from locstyle.edit import Region
+    from locstyle.edit import Region, Styling
     from locstyle.resolve import Job
     from locstyle.result import Report
 
@@ -45,8 +45,14 @@ def report_lines(report: Report) -> Iterator[str]:
 def region_name(region: Region) -> str:
     """A region as the command line writes it: `sky.png=neon@0.8`."""
     mask = region.mask if isinstance(region.mask, str) else _kind(region.mask)
-    style = region.style if isinstance(region.style, str) else getattr(region.style, "name", "")
-    return f"{mask}={style}" + (f"@{region.strength:g}" if region.strength != 1 else "")
+    return f"{mask}={','.join(_styling(one) for one in region.stylings)}"
+
+
+def _styling(one: Styling) -> str:
+    style = one.style if isinstance(one.style, str) else getattr(one.style, "name", "")
+    strength = f"@{one.strength:g}" if one.strength != 1 else ""
+    start, stop = one.window
+    return f"{style}{strength}" + (f":{start:g}-{stop:g}" if one.window != (0, 1) else "")
 
 
 def _kind(mask: object) -> str:

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     "--region",
     "regions",
     multiple=True,
-    metavar="SELECTION=STYLE[@STRENGTH]",
+    metavar="SELECTION=STYLE[@STRENGTH][:START-END]",
     help="sky.png, point:x,y, auto:3, text:the dog, box:x0,y0,x1,y1, rest, all, …, combined by "
-    "+ - & ! and refined by |grow:4|feather:8; a style's file or name, or a picture; repeatable.",
+    "+ - & ! and refined by |grow:4|feather:8; a style's file or name, or a picture, or several "
+    "between commas, each for a part of the schedule if given; repeatable.",
 )
 @click.option("--prompt", default="", help="What the photo shows.")
 @click.option(
@@ -41,9 +42,16 @@ if TYPE_CHECKING:
     metavar="N=TEXT",
     help="The prompt of the N-th region.",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="N.KEY=VALUE",
+    help="Of the N-th region: structure, guidance, negative, feather, ….",
+)
 @click.option("--negative", default="", help="What to stay away from.")
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
-@click.option("--fusion", default="diffstyler", show_default=True, help="See `locstyle plugins`.")
+@click.option("--fusion", default="singlepass", show_default=True, help="See `locstyle plugins`.")
 @click.option("--preset", help="A preset of the fusion.")
 @fusion_options("-O")
 @click.option(
@@ -77,6 +85,7 @@ def stylize(
     photo: str,
     regions: tuple[str, ...],
     prompts: tuple[str, ...],
+    settings: tuple[str, ...],
     dry_run: bool,
     **given: Any,
 ) -> None:
@@ -90,7 +99,7 @@ def stylize(
     )
     edit = Edit(
         photo,
-        tuple(read_regions(regions, prompts)),
+        tuple(read_regions(regions, prompts, settings)),
         fusion=fusing,
         segmenter=segmenting,
         **given,

@@ -28,7 +28,7 @@ class Choice:
 class Fusing(Choice):
     """Which fusion, from which preset, with which options on top."""
 
-    name: str = "diffstyler"
+    name: str = "singlepass"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from locstyle.edit.choice import Fusing, Segmenting, chosen
 from locstyle.edit.fields import make, plain_fields, set_field
 from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.edit.region import Region
+from locstyle.edit.styling import Styling
 from locstyle.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Edit:
         if "regions" in given:
             regions = checks.sequence(given["regions"], "regions")
             given["regions"] = [
-                make(Region, region, f"regions[{i}]") for i, region in enumerate(regions)
+                _region(region, f"regions[{i}]") for i, region in enumerate(regions)
             ]
         return make(cls, given)
 
@@ -142,6 +143,14 @@ class Edit:
             backbone=move(backbone) if backbone.startswith((".", "/", "\\")) else backbone,
             segments=None if self.segments is None else move(str(self.segments)),
         )
+
+
+def _region(data: Plain, where: str) -> Region:
+    given = dict(checks.mapping(data, where))
+    if "styles" in given:
+        styles = checks.sequence(given["styles"], f"{where}.styles")
+        given["styles"] = [make(Styling, s, f"{where}.styles[{i}]") for i, s in enumerate(styles)]
+    return make(Region, given, where)
 
 
 def _size(value: object) -> int | tuple[int, int] | None:

@@ -11,6 +11,8 @@ from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError, did_you_mean
 
 _REQUIRED = ("image", "regions", "mask")
+_LISTS = ("regions", "styles")
+_OF_ONE = ("strength", "window")
 _Made = TypeVar("_Made")
 
 
@@ -41,8 +43,14 @@ def plain_fields(made: object, where: str = "") -> dict[str, Plain]:
     data: dict[str, Plain] = {}
     for f in fields(made):  # type: ignore[arg-type]  # one of our dataclasses
         value = getattr(made, f.name)
-        if f.name == "regions":
-            data[f.name] = [plain_fields(r, f"regions[{i}].") for i, r in enumerate(value)]
+        if f.name in _OF_ONE and getattr(made, "styles", None):
+            continue  # each of several styles says its own
+        if f.name in _LISTS:
+            inner_of = f"{where}{f.name}"
+            listed: list[Plain] = [
+                plain_fields(one, f"{inner_of}[{i}].") for i, one in enumerate(value)
+            ]
+            data |= {f.name: listed} if listed else {}
         elif f.name in ("fusion", "segmenter") and is_dataclass(value):
             inner = plain_fields(value, f"{f.name}.")
             data[f.name] = inner["name"] if len(inner) == 1 else inner

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
 from locstyle.edit.recipe import Plain
+from locstyle.edit.styling import WHOLE, Styling, read_window
 from locstyle.errors import RecipeError, SelectionError, did_you_mean
 from locstyle.selection import File, Selection, parse, parse_refinements, paths, with_paths
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from locstyle.photo import Photo
     from locstyle.style import Style
 
+_RANGES = {
+    "feather": (0, math.inf),
+    "paste_feather": (0, math.inf),
+    "guidance": (1, 30),
+    "structure": (0, 1),
+}
 _SEGMENTER_KEYS = (
     "segmenter",
     "preset",
@@ -37,14 +45,14 @@ _SEGMENTER_KEYS = (
 
 @dataclass(frozen=True)
 class Region:
-    """A place and its style.
+    """A place and its style, or several.
 
     `mask`: a selection ("sky.png", "point:212,160|grow:4", …; `docs/selections.md`), kept in its
-    canonical form, a mapping for a segmenter, or a mask in memory. `style`: a style file or a known
-    name; or a picture, as a file or in memory, whose style is meant.
-    `window`: the fraction of the schedule in which the style acts, 0 the noisy start. `prompt`,
-    `negative`, `feather` and `paste_feather` (photo pixels) stand in for the Edit's own where they
-    are set.
+    canonical form, a mapping for a segmenter, or a mask in memory. `style`, `strength`, `window`:
+    its one style, as in `Styling`; or several in `styles`, which act together, each in its own
+    window. `prompt`, `negative`, `feather` and `paste_feather` (photo pixels) stand in for the
+    Edit's own where they are set, `guidance` (1 to 30) and `structure` (0 to 1, how strongly the
+    photo's layout holds) for the fusion's.
     """
 
     mask: str | Mapping[str, object] | Mask | Image.Image | np.ndarray[Any, Any]
@@ -52,24 +60,38 @@ class Region:
     strength: float = 1.0
     prompt: str | None = None
     negative: str | None = None
-    window: tuple[float, float] = (0.0, 1.0)
+    window: tuple[float, float] = WHOLE
     feather: float | None = None
     paste_feather: float | None = None
+    guidance: float | None = None
+    structure: float | None = None
+    styles: tuple[Styling, ...] = ()
 
     def __post_init__(self) -> None:
         set_field(self, "mask", _mask(self.mask))
-        set_field(self, "style", _style(self.style))
         set_field(self, "strength", checks.number(self.strength, "strength", 0, 2))
         set_field(self, "prompt", checks.text_or_none(self.prompt, "prompt"))
         set_field(self, "negative", checks.text_or_none(self.negative, "negative"))
-        set_field(self, "window", _window(self.window))
-        for name in ("feather", "paste_feather"):
+        set_field(self, "window", read_window(self.window))
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            set_field(self, name, None if value is None else checks.number(value, name, 0))
-        if self.style is None and self.prompt is None:
+            set_field(self, name, None if value is None else checks.number(value, name, low, high))
+        set_field(self, "styles", _styles(self.styles))
+        if self.styles:
+            self._check_alone()
+        elif self.style is not None:
+            set_field(self, "style", Styling(self.style).style)
+        elif self.prompt is None:
             raise RecipeError(
                 "style: is missing; give a style, or a prompt to change by text alone"
             )
+
+    @property
+    def stylings(self) -> tuple[Styling, ...]:
+        """All its styles, in whichever form they are given."""
+        if self.style is None:
+            return self.styles
+        return (Styling(self.style, self.strength, self.window),)
 
     @property
     def selection(self) -> Selection | None:
@@ -78,20 +100,31 @@ class Region:
 
     @property
     def files(self) -> list[str]:
-        """The files its mask is made of, and its style's unless that is a name."""
+        """The files its mask is made of, and its styles' unless those are names."""
         masks = paths(self.selection) if self.selection else []
-        return [*masks, self.style] if _is_path(self.style) else masks
+        return [*masks, *(file for styling in self.stylings for file in styling.files)]
 
     def moved(self, move: Callable[[str], str]) -> Region:
         """The same region, `move` applied to every path; names of styles stay."""
         mask: Any = with_paths(self.selection, move) if self.selection else self.mask
-        style = move(self.style) if _is_path(self.style) else self.style
-        return replace(self, mask=mask, style=style)
+        style = None if self.style is None else Styling(self.style).moved(move).style
+        styles = tuple(styling.moved(move) for styling in self.styles)
+        return replace(self, mask=mask, style=style, styles=styles)
+
+    def _check_alone(self) -> None:
+        """Refuses what belongs to a single style beside several."""
+        for name, unset in (("style", None), ("strength", 1.0), ("window", WHOLE)):
+            if getattr(self, name) != unset:
+                raise RecipeError(f"{name}: stands beside styles; give each of those its own")
 
 
-def _is_path(style: object) -> TypeGuard[str]:
-    """Whether a style is meant as a file; names have neither suffix nor folder."""
-    return isinstance(style, str) and bool(Path(style).suffix or "/" in style or "\\" in style)
+def _styles(value: object) -> tuple[Styling, ...]:
+    stylings = tuple(checks.sequence(value, "styles"))
+    for index, styling in enumerate(stylings):
+        if not isinstance(styling, Styling):
+            accepted = "a mapping with style, strength and window (in Python, a Styling)"
+            raise checks.refusal(f"styles[{index}]", styling, accepted)
+    return stylings
 
 
 def _mask(value: Any) -> Any:
@@ -107,21 +140,6 @@ def _mask(value: Any) -> Any:
         except SelectionError as error:
             raise SelectionError(f"mask: {error}") from error
     return checks.file(value, "mask", "a selection, such as 'sky.png', or a segmenter mapping")
-
-
-def _style(value: Any) -> Any:
-    return None if value is None else checks.file(value, "style", "a file or a known name")
-
-
-def _window(value: object) -> tuple[float, float]:
-    accepted = "[start, end], fractions of the schedule with 0 <= start < end <= 1"
-    parts = checks.sequence(value, "window")
-    if len(parts) != 2:
-        raise checks.refusal("window", value, accepted)
-    start, end = (checks.number(part, f"window[{i}]", 0, 1) for i, part in enumerate(parts))
-    if not start < end:
-        raise checks.refusal("window", value, accepted)
-    return start, end
 
 
 def _segmenting(value: Mapping[str, object]) -> dict[str, Plain]:

@@ -23,8 +23,9 @@ class ExtraTokens:
     """Every image token reads its region's text and its style's tokens in one softmax.
 
     out = Σ_r own_r · A(q; [T_r; s_r e_r]), arXiv:2403.06951 eq. 4 for each region r, with s_r the
-    region's strength on keys and values alike. It takes the place of `RegionalText`: text and
-    tokens share a softmax, so they cannot be split apart.
+    style's strength on keys and values alike; the tokens of several styles of a region stand side
+    by side. It takes the place of `RegionalText`: text and tokens share a softmax, so they cannot
+    be split apart.
 
     Where a region's tokens are absent (rows in `absent`, sites in `without`, outside its window)
     zeros stand in their place and take their share of the softmax, as in the published model.
@@ -83,23 +84,28 @@ class ExtraTokens:
     def _tokens(
         self, site: Site, call: Call, row: Row, owner: int, like: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The owner's keys and values in the layout of `like`, or zeros."""
-        region = self.regions[owner - 1] if owner else None
-        tokens = region.style.tokens.get(site.name) if region and region.style else None
-        if region is None or tokens is None:
-            count = self.outside
-        elif (
-            row.name in self.absent
-            or site.name in self.without
-            or not region.window.holds(call.fraction)
-        ):
-            count = tokens.k.shape[0]
-        else:
-            return region.strength * _heads(tokens.k, like), region.strength * _heads(
-                tokens.v, like
-            )
-        zeros = like.new_zeros(*like.shape[:2], count, like.shape[-1])
-        return zeros, zeros
+        """The owner's keys and values in the layout of `like`, zeros where they are absent."""
+        styles = self.regions[owner - 1].styles if owner else ()
+        given = [
+            (one, one.style.tokens[site.name]) for one in styles if site.name in one.style.tokens
+        ]
+        if not given:
+            zeros = _zeros(self.outside, like)
+            return zeros, zeros
+        silent = row.name in self.absent or site.name in self.without
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        for one, tokens in given:
+            absent = silent or not one.window.holds(call.fraction)
+            for found, part in ((keys, tokens.k), (values, tokens.v)):
+                found.append(
+                    _zeros(len(part), like) if absent else one.strength * _heads(part, like)
+                )
+        return torch.cat(keys, 2), torch.cat(values, 2)
+
+
+def _zeros(count: int, like: Tensor) -> Tensor:
+    return like.new_zeros(*like.shape[:2], count, like.shape[-1])
 
 
 def _heads(tokens: Tensor, like: Tensor) -> Tensor:

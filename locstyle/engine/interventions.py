@@ -22,6 +22,7 @@ Rate = Callable[[int], float]
 """How much of the donor enters at timestep t, in [0, 1]."""
 
 ALWAYS = Window()
+_Acting = tuple[tuple[int, int], ...]  # owners, with the number of one of their styles
 
 
 def fully(t: int) -> float:
@@ -126,67 +127,60 @@ def keep_layout(
 class Deltas:
     """Low-rank style deltas, each acting on the tokens its region owns.
 
-    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Regions that share a row are stacked
-    along the rank, so a row costs one pair of products however many styles it carries. `regions`
-    are in the partition's order; `without` names sites left unstyled, `plain` rows.
+    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Styles that share a row are stacked
+    along the rank, so a row costs one pair of products however many it carries. `regions` are in
+    the partition's order; `without` names sites left unstyled, `plain` rows.
     """
 
     regions: Sequence[SceneRegion]
     ownership: Ownership
     without: Collection[str] = frozenset()
     plain: Collection[str] = frozenset()
-    _stacks: dict[tuple[str, tuple[int, ...]], _Stack] = field(default_factory=dict, repr=False)
+    _stacks: dict[tuple[str, _Acting], _Stack] = field(default_factory=dict, repr=False)
     _owned: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
 
     def where(self, sites: Sites) -> list[Site]:
-        styled = {name for region in self.regions if region.style for name in region.style.deltas}
+        styled = {name for region in self.regions for s in region.styles for name in s.style.deltas}
         return [sites[name] for name in sorted(styled - set(self.without))]
 
     def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
-        for (mixed, owners), rows in self._groups(site, call).items():
-            stack = self._stack(site, owners, x)
+        for (mixed, acting), rows in self._groups(site, call).items():
+            stack = self._stack(site, acting, x)
             inner = stack.shrink(x[rows], y)
             if mixed:
-                inner = inner * self._own(site, call, owners, stack, inner)
+                inner = inner * self._own(site, call, acting, stack, inner)
             styled = y.clone()
             styled[rows] += stack.expand(inner)
             y = styled
         return y
 
-    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, tuple[int, ...]], Rows]:
-        """Batch rows by whether they are mixed and by the owners whose deltas act on them now."""
+    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, _Acting], Rows]:
+        """Batch rows by whether they are mixed and by whose deltas act on them now."""
         acting = tuple(
-            number
-            for number, region in enumerate(self.regions, start=1)
-            if region.style is not None
-            and site.name in region.style.deltas
-            and region.strength != 0
-            and region.window.holds(call.fraction)
+            (owner, number)
+            for owner, region in enumerate(self.regions, start=1)
+            for number, one in enumerate(region.styles)
+            if site.name in one.style.deltas and one.acts(call)
         )
-        groups: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        groups: dict[tuple[bool, _Acting], list[int]] = {}
         for index, row in enumerate(call.rows):
             if row.name in self.plain:
                 continue
             mixed = row.owner == MIXED
-            owners = acting if mixed else tuple(owner for owner in acting if owner == row.owner)
-            if owners:
-                groups.setdefault((mixed, owners), []).append(index)
+            here = acting if mixed else tuple(one for one in acting if one[0] == row.owner)
+            if here:
+                groups.setdefault((mixed, here), []).append(index)
         return {key: _together(rows) for key, rows in groups.items()}
 
-    def _stack(self, site: Site, owners: tuple[int, ...], like: Tensor) -> _Stack:
-        key = (site.name, owners)
+    def _stack(self, site: Site, acting: _Acting, like: Tensor) -> _Stack:
+        key = (site.name, acting)
         if key not in self._stacks:
-            parts = []
-            for owner in owners:
-                region = self.regions[owner - 1]
-                assert region.style is not None  # `_groups` lists styled regions only
-                parts.append((region.style.deltas[site.name], region.strength))
+            used = [self.regions[owner - 1].styles[number] for owner, number in acting]
+            parts = [(one.style.deltas[site.name], one.strength) for one in used]
             self._stacks[key] = _Stack.of(parts, like)
         return self._stacks[key]
 
-    def _own(
-        self, site: Site, call: Call, owners: tuple[int, ...], stack: _Stack, x: Tensor
-    ) -> Tensor:
+    def _own(self, site: Site, call: Call, acting: _Acting, stack: _Stack, x: Tensor) -> Tensor:
         """Ownership of the tokens of `x` per rank component, in the layout of `x`, for any row."""
         if site.side == "none":
             raise StyleError(
@@ -194,6 +188,7 @@ class Deltas:
                 "limited to a region in a mixed row; use the diffstyler fusion, or a style "
                 "without this layer"
             )
+        owners = tuple(owner for owner, _ in acting)
         key = (site.side, owners, stack.ranks, x.shape[1:], call.segments, x.device, x.dtype)
         if key not in self._owned:
             own = self._tokens(site, call, x)[..., list(owners)]

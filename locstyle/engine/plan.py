@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 import torch
 from torch import Tensor
@@ -31,26 +31,36 @@ class Window:
         return self.start <= fraction < self.stop
 
 
+Timed = Union["Text", Mapping[int, "Text"]]
+"""One text, or one per timestep."""
+
+
+def said(text: Timed, t: int) -> Text:
+    """The text at timestep `t`."""
+    return text[t] if isinstance(text, Mapping) else text
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
     """One row of the batch.
 
-    `text`: one text, for a `MIXED` owner one per owner (unstyled first), or one per timestep.
+    `text`: one text, or for a `MIXED` owner one per owner, unstyled first; each may change over the
+    timesteps.
     `owner`: a region's index, 0 for unstyled, or `MIXED`. `latent`: None for the latent being
     edited, or the trajectory this row follows. `window`: the steps in which the row is evaluated
     at all.
     """
 
     name: str
-    text: Text | tuple[Text, ...] | Mapping[int, Text]
+    text: Timed | tuple[Timed, ...]
     owner: int = 0
     latent: Trajectory | None = None
     window: Window = field(default_factory=Window)
 
     def texts(self, t: int) -> tuple[Text, ...]:
         """The row's texts at timestep `t`."""
-        text = self.text[t] if isinstance(self.text, Mapping) else self.text
-        return text if isinstance(text, tuple) else (text,)
+        texts = self.text if isinstance(self.text, tuple) else (self.text,)
+        return tuple(said(text, t) for text in texts)
 
 
 Predictions = Mapping[str, Tensor]
@@ -119,18 +129,45 @@ class SceneReference:
 
 
 @dataclass(frozen=True, eq=False)
-class SceneRegion:
-    """A region ready to be denoised: its style's data, its texts, strength ≥ 0 and window.
+class SceneStyle:
+    """A style at work in a region: its strength ≥ 0 and the window it acts in.
 
-    `references` are its style's pictures; regions that share one share the same object.
+    `references` are the style's pictures; styles that share one share the same object.
     """
 
-    style: Style | None
-    strength: float
-    text: Text
-    negative: Text
-    window: Window
+    style: Style
+    strength: float = 1.0
+    window: Window = field(default_factory=Window)
     references: tuple[SceneReference, ...] = ()
+
+    def acts(self, call: Call) -> bool:
+        """Whether it has a part in this step at all."""
+        return self.strength != 0 and self.window.holds(call.fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneRegion:
+    """A region ready to be denoised: its styles, which act together, and its texts.
+
+    `guidance` and `structure` (0 to 1: how strongly the photo's layout holds) are the region's own,
+    None where the fusion's count.
+    """
+
+    styles: tuple[SceneStyle, ...]
+    text: Timed
+    negative: Timed
+    guidance: float | None = None
+    structure: float | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What its styles carry, together."""
+        return frozenset(kind for one in self.styles for kind in one.style.kinds)
+
+    @property
+    def references(self) -> tuple[SceneReference, ...]:
+        """The pictures of all its styles."""
+        return tuple(reference for one in self.styles for reference in one.references)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +197,12 @@ class Scene:
         return self.latent.shape[-2], self.latent.shape[-1]
 
     @property
-    def texts(self) -> tuple[Text, ...]:
+    def texts(self) -> tuple[Timed, ...]:
         """What a `MIXED` row says: one text per owner, unstyled first."""
         return self.text, *(region.text for region in self.regions)
 
     @property
-    def negatives(self) -> tuple[Text, ...]:
+    def negatives(self) -> tuple[Timed, ...]:
         """The same of the negative texts."""
         return self.negative, *(region.negative for region in self.regions)
 
@@ -182,14 +219,43 @@ class Scene:
             shares = (last == order).to(shares)
         return shares[:, None, None]
 
-    def start(self, fresh: float, *, hard: bool = False) -> Tensor:
-        """The inverted photo with a share `fresh` in [0, 1] of new noise inside the regions.
+    def guidance(self, default: float | Sequence[float]) -> float | Tensor:
+        """Each region's own guidance, else `default`, of all regions or one for each.
+
+        A number where it is the same in all, else as the partition has it: [1, 1, h, w]. What no
+        region owns counts for nothing.
+        """
+        given = default if isinstance(default, Sequence) else [default] * len(self.regions)
+        own = [
+            one if region.guidance is None else region.guidance
+            for one, region in zip(given, self.regions, strict=True)
+        ]
+        if len(set(own)) == 1:
+            return own[0]
+        shares = self.shares()[1:]
+        total = shares.sum(0)
+        mean = (shares * shares.new_tensor(own).view(-1, 1, 1, 1, 1)).sum(0)
+        return torch.where(total > 0, mean / total.clamp_min(1e-6), 1.0)
+
+    def guides(self, default: float | Sequence[float]) -> bool:
+        """Whether any region is guided at all; without, a negative row would count for nothing."""
+        scale = self.guidance(default)
+        return isinstance(scale, Tensor) or scale != 1
+
+    def start(self, fresh: float | Sequence[float], *, hard: bool = False) -> Tensor:
+        """The inverted photo with a share `fresh` in [0, 1] of new noise inside the regions, the
+        same in all or one for each.
 
         The inverted latent carries the photo's layout, so new noise loosens it. Mixed by variance,
         sqrt(1 - f) x + sqrt(f) n, so that the latent stays as noisy as its level says.
         """
         x = self.content.at(self.schedule.noisiest)
-        share = fresh * (1 - self.shares(hard=hard)[0])
+        shares = self.shares(hard=hard)
+        if isinstance(fresh, Sequence):
+            each = zip(fresh, shares[1:], strict=True)
+            share = sum((one * own for one, own in each), 0 * shares[0])
+        else:
+            share = fresh * (1 - shares[0])
         return (1 - share) ** 0.5 * x + share**0.5 * self.noise
 
     def outside(self, *, hard: bool = False) -> Hold:
@@ -197,12 +263,12 @@ class Scene:
         return Hold(self.shares(hard=hard)[0], self.content)
 
 
-def guide(negative: Tensor, positive: Tensor, scale: float) -> Tensor:
+def guide(negative: Tensor, positive: Tensor, scale: float | Tensor) -> Tensor:
     """Classifier-free guidance, arXiv:2207.12598 eq. 6 in the form u + w (c - u)."""
     return negative + scale * (positive - negative)
 
 
-def guided(negative: str, positive: str, scale: float) -> Compose:
+def guided(negative: str, positive: str, scale: float | Tensor) -> Compose:
     """Composes two rows by `guide`; a plan that has no negative row gets the positive alone."""
 
     def compose(predictions: Predictions, call: Call) -> Tensor:

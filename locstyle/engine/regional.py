@@ -1,8 +1,8 @@
-"""Reads that depend on the region a query lies in, made of what other rows have there."""
+"""Reads and features that depend on the region a token lies in, made of other rows' there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,14 +26,20 @@ class Donor(NamedTuple):
     k: Tensor
     v: Tensor
 
+    def at(self, tokens: Tensor | None) -> Donor:
+        """The same with the queries of some tokens only; None: of all."""
+        return self if tokens is None else self._replace(q=self.q[:, :, tokens])
+
 
 Reading = Callable[[int, Site, Call, Read, Mapping[str, Donor]], Iterable[Read]]
 """What the queries of one owner read: its number, the site, the call, the rows' own read, donors.
 
-Built from the read it is given, so that rows, tokens and weight stay with it.
+Built from the read it is given, so that rows, tokens and weight stay with it. It may have a method
+`alike(owner, site, call)`: owners with equal answers read the same, and are read together.
 """
 
-_Key = tuple[tuple[int, int], torch.device, torch.dtype]
+_Key = tuple[tuple[int, int], torch.device, torch.dtype, tuple[Hashable, ...]]
+_Owned = dict[int, tuple[Tensor | None, Tensor | float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +57,7 @@ class RegionalReads:
     ownership: Ownership
     reading: Reading
     window: Window = field(default_factory=Window)
-    _known: dict[_Key, dict[int, tuple[Tensor, Tensor]]] = field(default_factory=dict, repr=False)
+    _known: dict[_Key, _Owned] = field(default_factory=dict, repr=False)
 
     def where(self, sites: Sites) -> Sequence[Site]:
         return self.sites
@@ -66,12 +72,15 @@ class RegionalReads:
         for read in reads:
             mine = read.only(rows)
             for owner, (tokens, share) in self._owned(site, call, mine.q).items():
-                here = {
-                    name: donor._replace(q=donor.q[:, :, tokens]) for name, donor in donors.items()
-                }
                 new += [
                     part._replace(weight=part.weight * share)
-                    for part in self.reading(owner, site, call, mine.at(tokens), here)
+                    for part in self.reading(
+                        owner,
+                        site,
+                        call,
+                        mine if tokens is None else mine.at(tokens),
+                        {name: donor.at(tokens) for name, donor in donors.items()},
+                    )
                 ]
         return new
 
@@ -85,15 +94,58 @@ class RegionalReads:
                 found[name] = Donor(*present)
         return found
 
-    def _owned(self, site: Site, call: Call, like: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
-        """By owner, the query tokens it has a share in [n], and how much [1, 1, n, 1]."""
+    def _owned(self, site: Site, call: Call, like: Tensor) -> _Owned:
+        """By owner, or the first of several that read alike: the query tokens it has a share in
+        [n], None for all, and how much [1, 1, n, 1]."""
+        alike = getattr(self.reading, "alike", lambda owner, site, call: owner)
+        groups = tuple(alike(owner, site, call) for owner in range(self.ownership.regions + 1))
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        key = (size, like.device, like.dtype)
+        key = (size, like.device, like.dtype, groups)
         if key not in self._known:
-            own = self.ownership.image((Row("", MIXED),), size, like)[0].flatten(1)
-            self._known[key] = {
-                owner: (tokens, share[tokens][None, None, :, None])
-                for owner, share in enumerate(own)
-                if len(tokens := share.nonzero().flatten())
-            }
+            if len(set(groups)) == 1:
+                self._known[key] = {0: (None, 1.0)}
+            else:
+                own = self.ownership.image((Row("", MIXED),), size, like)[0].flatten(1)
+                self._known[key] = dict(_shared(own, groups))
         return self._known[key]
+
+
+def _shared(own: Tensor, groups: Sequence[Hashable]) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+    """The first owner of each group, the tokens the group has a share in, and how much."""
+    for group in dict.fromkeys(groups):
+        members = [owner for owner, one in enumerate(groups) if one == group]
+        share = own[members].sum(0)
+        tokens = share.nonzero().flatten()
+        if len(tokens):
+            yield members[0], (tokens, share[tokens][None, None, :, None])
+
+
+@dataclass(frozen=True)
+class RegionalFeature:
+    """Rows `to` take the output of some layers from row `donor` where their tokens' owners do.
+
+    `windows`: when each owner does, unstyled first. With the same for all it is `ShareFeature`.
+    """
+
+    donor: str
+    to: tuple[str, ...]
+    sites: tuple[Site, ...]
+    ownership: Ownership
+    windows: tuple[Window, ...]
+
+    def where(self, sites: Sites) -> Sequence[Site]:
+        return self.sites
+
+    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
+        taking = [owner for owner, w in enumerate(self.windows) if w.holds(call.fraction)]
+        given = call.donor(site, self.donor, "feature", y)
+        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        if given is None or not rows or not taking:
+            return y
+        taken = y.clone()
+        if len(taking) == len(self.windows):
+            taken[rows] = given
+            return taken
+        own = self.ownership.image((Row("", MIXED),), (y.shape[-2], y.shape[-1]), y)[0]
+        taken[rows] = torch.lerp(y[rows], given.expand_as(y[rows]), own[taking].sum(0))
+        return taken

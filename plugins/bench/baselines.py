@@ -126,7 +126,7 @@ def _img2img(bench: Bench, case: Case, index: int, style: ls.Style) -> tuple[Ten
     start = level**0.5 * latent + (1 - level) ** 0.5 * noise.to(latent)
     words = f"{style.trigger} of {case.caption}" if case.caption else style.trigger
     text, empty = backbone.text(words), backbone.text("")
-    region = ls.SceneRegion(style, 1.0, text, empty, ls.Window())
+    region = ls.SceneRegion((ls.SceneStyle(style),), text, empty)
     everywhere = ls.Partition.of([ls.Mask.everywhere(canvas.padded)])
     plan = ls.Plan(
         branches=(ls.Branch("-", empty, 1), ls.Branch("+", text, 1)),

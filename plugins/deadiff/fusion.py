@@ -25,6 +25,7 @@ class DEADiff:
     """
 
     carries = frozenset({"tokens", "deltas", "words"})
+    heeds = frozenset({"guidance"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class DEADiff:
                     feature=o.feature_share,
                 ),
             ),
-            compose=ls.guided("-", "+", o.guidance),
+            compose=ls.guided("-", "+", scene.guidance(o.guidance)),
             hold=scene.outside(),
             start=scene.start(o.fresh_noise),
         )
@@ -72,7 +73,7 @@ class DEADiff:
         share = max(self.options.attention_share, self.options.feature_share)
         if share > 0:
             yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, share))
-        if self.options.guidance != 1:
+        if scene.guides(self.options.guidance):
             yield ls.Branch("-", scene.negatives, ls.MIXED)
         yield ls.Branch("+", scene.texts, ls.MIXED)
 

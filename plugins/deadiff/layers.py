@@ -12,3 +12,9 @@ def cross_sites(sites: ls.Sites) -> list[ls.Site]:
     """The cross-attentions from the input to the output, numbered as DEADiff does."""
     order = ("down", "mid", "up")
     return sorted(sites.where(role="cross"), key=lambda site: (order.index(site.stage), site.depth))
+
+
+def content_sites(sites: ls.Sites) -> list[ls.Site]:
+    """Those that read what a picture shows; all others read how it is made."""
+    crosses = cross_sites(sites)
+    return [crosses[number] for number in SEMANTIC]

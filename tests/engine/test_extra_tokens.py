@@ -21,6 +21,7 @@ from locstyle import (
     RegionalText,
     Row,
     SceneRegion,
+    SceneStyle,
     Style,
     Tokens,
     Window,
@@ -40,7 +41,7 @@ PLUS, MINUS = Row("+", MIXED), Row("-", MIXED)
 
 def region(backbone: UNetBackbone, style: Style | None, strength: float = 1.0) -> SceneRegion:
     text = backbone.text("")
-    return SceneRegion(style, strength, text, text, Window())
+    return SceneRegion(() if style is None else (SceneStyle(style, strength),), text, text)
 
 
 def predict(
@@ -200,7 +201,7 @@ def test_sites_left_out_read_zeros(backbone: UNetBackbone) -> None:
 
 def test_a_region_outside_its_window_reads_zeros(backbone: UNetBackbone) -> None:
     style = random_tokens(backbone, 1)
-    late = replace(region(backbone, style), window=Window(0.5, 1.0))
+    late = replace(region(backbone, style), styles=(SceneStyle(style, window=Window(0.5, 1.0)),))
     waiting = ExtraTokens((late,), EVERYWHERE, to=("+",))
     silent = beside(backbone, style, strength=0)
     assert torch.equal(predict(backbone, [waiting]), predict(backbone, [silent]))

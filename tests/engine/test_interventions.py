@@ -22,6 +22,7 @@ from locstyle import (
     RegionalText,
     Row,
     SceneRegion,
+    SceneStyle,
     Share,
     ShareFeature,
     Style,
@@ -42,7 +43,7 @@ ALL_PARTS = (*ATTENTION, "conv1", "conv2", "conv", "proj_in", "proj_out", "proj"
 
 def region(backbone: UNetBackbone, style: Style | None, strength: float = 1.0) -> SceneRegion:
     text = backbone.text("")
-    return SceneRegion(style, strength, text, text, Window())
+    return SceneRegion(() if style is None else (SceneStyle(style, strength),), text, text)
 
 
 def predict(
@@ -156,7 +157,7 @@ def test_strength_scales_and_zero_is_unstyled(backbone: UNetBackbone) -> None:
 
 def test_a_style_acts_inside_its_window_only(backbone: UNetBackbone) -> None:
     text = backbone.text("")
-    early = SceneRegion(random_style(backbone, 1), 1.0, text, text, Window(0, 0.5))
+    early = SceneRegion((SceneStyle(random_style(backbone, 1), 1.0, Window(0, 0.5)),), text, text)
     acting = [Deltas([early], EVERYWHERE)]
     plain = predict(backbone, [], (Row("x", 1),))
     assert not torch.equal(predict(backbone, acting, (Row("x", 1),), step=1), plain)

@@ -69,7 +69,7 @@ def test_a_style_acts_as_the_peft_layers_it_was_trained_in(
             for name, layer in layers.items()
         }
     style = ls.Style("ink", backbone.family, deltas, {})
-    region = ls.SceneRegion(style, 1.0, text, text, ls.Window())
+    region = ls.SceneRegion((ls.SceneStyle(style),), text, text)
     ownership = ls.Ownership(ls.Partition.of([ls.Mask.everywhere((32, 32))]))
     with (
         torch.inference_mode(),

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from locstyle_plugins.magicstyle import MagicStyle, adain
+from PIL import Image
 from torch import Tensor
 
 from locstyle import (
@@ -20,6 +21,8 @@ from locstyle import (
     RecipeError,
     Scene,
     SceneReference,
+    SceneRegion,
+    SceneStyle,
     Style,
     Trajectory,
     combine,
@@ -70,13 +73,25 @@ def scene_of(
     regions = tuple(
         replace(
             region,
-            references=tuple(known[seed] for seed in seeds),
+            styles=(*region.styles, *shown(tuple(known[seed] for seed in seeds))),
             text=scene.empty,
             negative=scene.empty,
         )
         for region, seeds in zip(scene.regions, references, strict=True)
     )
     return replace(scene, regions=regions, text=scene.empty, negative=scene.empty)
+
+
+def shown(references: tuple[SceneReference, ...]) -> tuple[SceneStyle, ...]:
+    """A style of these pictures, if there are any."""
+    if not references:
+        return ()
+    grey = Image.new("RGB", (8, 8), "grey")
+    return (SceneStyle(Style.from_pictures("grey", [grey]), references=references),)
+
+
+def weakened(region: SceneRegion) -> SceneRegion:
+    return replace(region, styles=tuple(replace(one, strength=0.0) for one in region.styles))
 
 
 def plain_pass(scene: Scene) -> Trajectory:
@@ -124,7 +139,7 @@ def test_the_photo_as_its_own_style_changes_nothing(
 ) -> None:
     scene = scene_of(backbone, [[]], EVERYWHERE)
     itself = (SceneReference(scene.content, None),)
-    own = replace(scene, regions=(replace(scene.regions[0], references=itself),))
+    own = replace(scene, regions=(replace(scene.regions[0], styles=shown(itself)),))
     assert torch.allclose(run(own, with_options(**options)), run(own, NONE), atol=1e-4)
 
 
@@ -132,14 +147,14 @@ def test_the_photo_as_its_own_style_changes_nothing(
 @settings(deadline=None, max_examples=30)
 def test_one_softmax_is_a_blend_with_its_own_share_per_query(beta: float, seed: int) -> None:
     """λ(p) = β Z_style / (Z_content + β Z_style), Z the sum of exp logits (methods §4.8)."""
-    from locstyle_plugins.magicstyle import _one_softmax
+    from locstyle_plugins.magicstyle import _Keys, _one_softmax
 
     draw = torch.Generator().manual_seed(seed)
     q, kc, vc, ks, vs = (torch.randn(1, 2, 6, 4, generator=draw).double() for _ in range(5))
-    content, style = Read(q, kc, vc), Read(q, ks, vs)
+    content, style = Read(q, kc, vc), _Keys(ks, vs, torch.ones(6).double(), alike=True)
     masses = [(q @ k.mT / 4**0.5).exp().sum(-1, keepdim=True) for k in (kc, ks)]
     share = beta * masses[1] / (masses[0] + beta * masses[1])
-    blend = (1 - share) * combine([content]) + share * combine([style])
+    blend = (1 - share) * combine([content]) + share * combine([Read(q, ks, vs)])
     assert torch.allclose(combine([_one_softmax(content, style, beta)]), blend, atol=1e-9)
 
 
@@ -186,14 +201,14 @@ def test_a_donor_without_a_latent_for_a_step_is_an_error(backbone: UNetBackbone)
     assert set(other.timesteps) != set(scene.schedule.timesteps)
     with torch.no_grad():
         strange = SceneReference(invert(backbone, scene.latent, other, text=scene.empty))
-    odd = replace(scene, regions=(replace(scene.regions[0], references=(strange,)),))
+    odd = replace(scene, regions=(replace(scene.regions[0], styles=shown((strange,))),))
     with pytest.raises(ValueError, match="not on this trajectory"):
         run(odd, with_options())
 
 
 def test_strength_nought_is_no_style(backbone: UNetBackbone) -> None:
     scene = scene_of(backbone, [[1]], EVERYWHERE)
-    weak = replace(scene, regions=(replace(scene.regions[0], strength=0.0),))
+    weak = replace(scene, regions=(weakened(scene.regions[0]),))
     for form in ("concat", "blend"):
         off = run(weak, with_options(form=form))
         assert torch.allclose(off, run(scene, NONE), atol=1e-5)
@@ -229,7 +244,7 @@ def test_style_keys_outside_the_area_do_not_count(backbone: UNetBackbone) -> Non
     )
     plan, outputs = MagicStyle(), {}
     for name, given_one in (("masked", masked), ("whole", whole), ("full", full)):
-        region = replace(scene.regions[0], references=(given_one,))
+        region = replace(scene.regions[0], styles=shown((given_one,)))
         outputs[name] = run(replace(scene, regions=(region,)), plan)
     assert torch.allclose(outputs["whole"], outputs["full"], atol=1e-4)
     assert not torch.allclose(outputs["whole"], outputs["masked"], atol=1e-3)
@@ -245,9 +260,11 @@ def test_a_lora_stands_beside_a_reference(backbone: UNetBackbone) -> None:
     low, high = torch.zeros_like(scene.latent), torch.ones_like(scene.latent)
     call: Any = None
     composed = plan.compose({"-": low, "edit": high}, call)
-    assert torch.allclose(composed, 1 + shares[2].expand_as(composed))
+    inside = (1 - shares[0]).clamp_min(1e-6)
+    scale = torch.where(shares[0] < 1, (shares[1] + 2 * shares[2]) / inside, 1)
+    assert torch.allclose(composed, scale.expand_as(composed))
     out = run(scene, MagicStyle())
-    weak = replace(scene, regions=(scene.regions[0], replace(scene.regions[1], strength=0.0)))
+    weak = replace(scene, regions=(scene.regions[0], weakened(scene.regions[1])))
     assert not torch.allclose(out, run(weak, MagicStyle()), atol=1e-3)
 
 

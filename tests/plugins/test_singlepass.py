@@ -45,9 +45,13 @@ def test_one_full_region_is_the_style_everywhere(backbone: UNetBackbone) -> None
     style = random_style(backbone, 1, parts=ALL_PARTS)
     scene = tiny_scene(backbone, [style], [Mask.everywhere(SIZE)])
     whole = DiffStyler.Options(
-        guidance=2.0, feature_source="base", attention_share=0, feature_share=0
+        guidance=2.0,
+        feature_source="base",
+        attention_share=0,
+        feature_share=0,
+        fresh_noise=1.0,
     )
-    mixed, _ = run(scene, SinglePass(options(attention_share=0, feature_share=0)))
+    mixed, _ = run(scene, SinglePass(options(structure=0.0)))
     owned, _ = run(scene, DiffStyler(whole))
     assert torch.allclose(mixed, owned, atol=1e-4)
 
@@ -75,9 +79,9 @@ def test_region_order_does_not_matter(backbone: UNetBackbone) -> None:
 def test_rows_do_not_grow_with_regions(backbone: UNetBackbone, count: int) -> None:
     scene = tiny_scene(backbone, [random_style(backbone, s) for s in range(count)], steps=10)
     # Two rows a step, and the photo's own row for the first 60 % of them.
-    assert run(scene, SinglePass(options(attention_share=0.5, feature_share=0.6)))[1] == 26
-    assert run(scene, SinglePass(options(attention_share=0, feature_share=0)))[1] == 20
-    assert run(scene, SinglePass(options(guidance=1, attention_share=0, feature_share=0)))[1] == 10
+    assert run(scene, SinglePass(options(structure=0.5)))[1] == 26
+    assert run(scene, SinglePass(options(structure=0.0)))[1] == 20
+    assert run(scene, SinglePass(options(guidance=1, structure=0.0)))[1] == 10
 
 
 def test_chunked_rows_give_the_same_latents(backbone: UNetBackbone) -> None:
@@ -103,14 +107,13 @@ def test_a_delta_that_cannot_be_limited_to_a_region_is_refused_by_name(
     run(scene, DiffStyler())
 
 
-@pytest.mark.parametrize("fusion", [SinglePass, DiffStyler])
-def test_fresh_noise_enters_inside_the_regions_only(
-    backbone: UNetBackbone, fusion: type[SinglePass] | type[DiffStyler]
-) -> None:
+@pytest.mark.parametrize("fresh", [0.0, 0.5, 1.0])
+def test_fresh_noise_enters_inside_the_regions_only(backbone: UNetBackbone, fresh: float) -> None:
     scene = tiny_scene(backbone, [random_style(backbone, 1)], strips(1))
     inverted = scene.content.at(scene.schedule.noisiest)
-    for fresh in (0.0, 0.5, 1.0):
-        start = fusion(fusion.Options(fresh_noise=fresh)).plan(scene).start  # type: ignore[arg-type]
+    loose = SinglePass(SinglePass.Options(structure=(1 - fresh) / 2))
+    for fusion in (loose, DiffStyler(DiffStyler.Options(fresh_noise=fresh))):
+        start = fusion.plan(scene).start
         assert start is not None
         assert torch.equal(start[..., 4:], inverted[..., 4:])
         wanted = (1 - fresh) ** 0.5 * inverted + fresh**0.5 * scene.noise

@@ -89,7 +89,7 @@ def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> No
     shared = VCT()._self_maps(scene).where(backbone.sites)  # type: ignore[arg-type]
     assert len(shared) == 11  # layers 2 to 12 of 16; those of 64 x 64 tokens are left alone
     assert all(site.role == "self" and site.scale > 1 for site in shared)
-    assert len(Refinement("source", "+", (), ls.Window()).where(backbone.sites)) == 16
+    assert len(Refinement("source", "+", lambda t: [], ls.Window()).where(backbone.sites)) == 16
 
 
 @pytest.mark.parametrize("shares", [(0.0, 0.0), (0.9, 0.2), (1.0, 1.0)])
@@ -99,7 +99,7 @@ def test_the_same_text_in_both_branches_follows_the_source(
 ) -> None:
     """Property 2: "" beside "" keeps x_t = x*_t at every step, whatever is shared."""
     scene = whole(backbone)
-    scene = replace(scene, regions=(replace(scene.regions[0], style=None, text=scene.empty),))
+    scene = replace(scene, regions=(replace(scene.regions[0], styles=(), text=scene.empty),))
     scene = pivoted(replace(scene, text=scene.empty), iterations=iterations)
     options = VCT.Options(7.5, self_share=shares[0], cross_share=shares[1])
     latent, _ = run(scene, options)
@@ -159,7 +159,9 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
     pair = alignment(text, frozenset({2, 3}), 0.5)
     site = backbone.sites.where(role="cross")[0]
     call = ls.Call(0, 1, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8))
-    refined = Refinement("source", "+", (pair,), ls.Window()).attend(site, call, [ls.Read(q, k, v)])
+    refined = Refinement("source", "+", lambda t: [pair], ls.Window()).attend(
+        site, call, [ls.Read(q, k, v)]
+    )
     source, mine = (torch.softmax(q @ k.transpose(-1, -2) / 2, -1)).unbind()
     wanted = mine.clone()
     for j in range(16):  # the empty text has its ends at 0 and 1, this one at 0 and 4
@@ -209,7 +211,7 @@ def test_regions_have_concepts_of_their_own(backbone: UNetBackbone) -> None:
 def test_a_lora_may_stand_beside_a_concept(backbone: UNetBackbone) -> None:
     styles = [concept(backbone), random_style(backbone, 1)]
     scene = tiny_scene(backbone, styles, strips(2))
-    bare = replace(scene, regions=tuple(replace(r, style=None) for r in scene.regions))
+    bare = replace(scene, regions=tuple(replace(r, styles=()) for r in scene.regions))
     with_lora, without = run(scene, VCT.Options())[0], run(bare, VCT.Options())[0]
     assert not torch.allclose(with_lora, without, atol=1e-3)
     assert torch.equal(with_lora[..., 6:], scene.latent[..., 6:])  # held outside both
