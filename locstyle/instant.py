@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locstyle.edit.from_picture import FromPicture
+from locstyle.edit import FromPicture
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import ignore
 from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locstyle.edit import Edit, Region
+from locstyle.edit import Edit, FromPicture, Region
 from locstyle.engine.backbone import Backbone
 from locstyle.errors import PhotoError, PluginError, RecipeError, StyleError
+from locstyle.files import PHOTO_FORMATS
+from locstyle.instant import instant_encoders, instant_style
 from locstyle.photo import Photo
 from locstyle.protocols import Fusion
 from locstyle.style import Style, find_style, read_style
@@ -34,8 +36,8 @@ def region_styles(
     for index, region in enumerate(edit.regions):
         styles = []
         for place, styling in zip(style_places(region, index), region.stylings, strict=True):
-            style = _style(styling.style, backbone, place)
-            _check_kinds(style, fusion, edit.fusion.name, host, place)
+            style = _style(styling.style, backbone, host, place)
+            _check_kinds(style, styling.style, fusion, edit.fusion.name, host, place)
             styles.append(style)
         _check_words(region, styles, f"regions[{index}]")
         found.append(tuple(styles))
@@ -72,10 +74,13 @@ def heeds(fusion: Fusion) -> frozenset[str]:
     return frozenset(getattr(fusion, "heeds", ()))
 
 
-def _style(given: Any, backbone: Backbone, where: str) -> Style:
-    """A style as it is, a file or a name read, a picture in memory taken as a reference."""
+def _style(given: Any, backbone: Backbone, host: Host, where: str) -> Style:
+    """A style as it is, a file or a name read, a picture in memory taken as a reference, or one
+    made now."""
     if isinstance(given, Style):
         style = given
+    elif asked := FromPicture.read(given):
+        style = instant_style(asked, backbone, host, where)
     elif isinstance(given, str | Path):
         style = _read(given, backbone, where)
     else:
@@ -107,7 +112,9 @@ def _of_picture(picture: Any, where: str) -> Style:
         raise type(error)(f"{where}: {error}") from error
 
 
-def _check_kinds(style: Style, fusion: Fusion, name: str, host: Host, where: str) -> None:
+def _check_kinds(
+    style: Style, given: Any, fusion: Fusion, name: str, host: Host, where: str
+) -> None:
     """Refuses a style the fusion cannot use, naming those that can."""
     if style.kinds <= fusion.carries:
         return
@@ -117,8 +124,17 @@ def _check_kinds(style: Style, fusion: Fusion, name: str, host: Host, where: str
     hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
     raise RecipeError(
         f"{where}: {style.name!r} carries {_listed(style.kinds)}, fusion {name!r} uses "
-        f"{_listed(fusion.carries)}; {hint} can use it"
+        f"{_listed(fusion.carries)}; {hint} can use it{_made_of(given, fusion, host)}"
     )
+
+
+def _made_of(given: Any, fusion: Fusion, host: Host) -> str:
+    """What to write for a picture's file so that the fusion can use it; empty for all else."""
+    if not (isinstance(given, str) and Path(given).suffix.lower() in PHOTO_FORMATS):
+        return ""
+    able = [name for name, makes in instant_encoders(host).items() if makes <= fusion.carries]
+    ways = " or ".join(repr(f"{name}:{given}") for name in able)
+    return f", or write {ways}" if able else ""
 
 
 def _said(host: Host, fusion: str, name: str) -> frozenset[str]:

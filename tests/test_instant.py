@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 import locstyle as ls
-from locstyle.edit.from_picture import FromPicture
+from locstyle.cli.regions import read_regions
+from locstyle.edit import FromPicture
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.instant import instant_encoders, instant_style
+from locstyle.replay import compare, embedded_edit
 from locstyle.testing import random_tokens
 
 
@@ -112,3 +114,69 @@ def test_what_cannot_be_made_is_refused_with_its_place(
     with pytest.raises(ls.LocstyleError, match=message) as raised:
         instant_style(given, backbone, host, "regions[1].style")
     assert str(raised.value).startswith("regions[1].style: ")
+
+
+# In an edit
+
+
+def edit_of(*styles: str, fusion: str = "deadiff") -> ls.Edit:
+    boxes = ("box:4,4,12,16", "box:18,16,28,28")
+    regions = [ls.Region(box, style) for box, style in zip(boxes, styles, strict=False)]
+    return ls.Edit("photo.png", regions, fusion=ls.Fusing(fusion), steps=2)
+
+
+def test_an_edit_makes_its_styles(backbone: UNetBackbone, host: ls.Host, folder: Path) -> None:
+    editor = ls.Editor(backbone, host)
+    result = editor.run(edit_of("glance:one.png", "glance:two.png"))
+    made = instant_style(FromPicture("glance", "two.png"), backbone, host, "")
+    assert result.edit.digests["regions[1].style"] == made.digest
+    assert result.report.outside_identical == 1 and result.report.inside_change > 0
+    made.save("mine.safetensors")
+    again = editor.run(edit_of("glance:one.png", "mine.safetensors"))
+    assert np.array_equal(result.photo.pixels, again.photo.pixels)
+
+
+def test_the_path_moves_with_the_recipe(folder: Path) -> None:
+    edit = edit_of("glance:one.png", "neon")
+    assert edit.files == ["photo.png", "one.png"]
+    moved = edit.beside(Path("there"))
+    assert moved.regions[0].style == f"glance:{Path('there', 'one.png')}"
+    assert moved.seen_from(Path("there")) == edit
+    assert ls.Edit.from_dict(edit.to_dict()) == edit
+    for plain in ("neon", r"C:\one.png", "./a:b.png"):
+        assert ls.Region("all", plain).files == ([] if plain == "neon" else [plain])
+
+
+def test_a_finished_picture_can_be_replayed(
+    backbone: UNetBackbone, host: ls.Host, folder: Path
+) -> None:
+    editor = ls.Editor(backbone, host)
+    editor.run(edit_of("glance:one.png")).save("out.png")
+    edit = embedded_edit("out.png")
+    assert compare("out.png", edit, editor.run(edit)).is_identical
+    Image.new("RGB", (32, 32), "lime").save("one.png")
+    assert compare("out.png", edit, editor.run(edit)).changed == ("regions[0].style",)
+
+
+def test_the_place_is_that_in_the_recipe(
+    backbone: UNetBackbone, host: ls.Host, folder: Path
+) -> None:
+    with pytest.raises(ls.PhotoError, match=r"regions\[1\]\.style: 'on.png' is not a file"):
+        ls.Editor(backbone, host).resolve(edit_of("glance:one.png", "glance:on.png"))
+
+
+def test_a_fusion_that_reads_tokens_says_who_makes_them(
+    backbone: UNetBackbone, host: ls.Host, folder: Path
+) -> None:
+    """A plain picture is refused where tokens are read, with the way to get them."""
+    editor = ls.Editor(backbone, host)
+    with pytest.raises(ls.RecipeError, match=r"or write 'glance:one\.png'"):
+        editor.resolve(edit_of("one.png"))
+    with pytest.raises(ls.RecipeError, match="carries reference") as raised:
+        editor.resolve(edit_of("one.png", fusion="diffstyler"))
+    assert "glance:" not in str(raised.value)
+
+
+def test_the_command_line_takes_it() -> None:
+    (region,) = read_regions(["sky.png=qformer:a b/painting.jpg@0.8"])
+    assert (region.style, region.strength) == ("qformer:a b/painting.jpg", 0.8)

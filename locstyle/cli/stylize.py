@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SELECTION=STYLE[@STRENGTH][:START-END]",
     help="sky.png, point:x,y, auto:3, text:the dog, box:x0,y0,x1,y1, rest, all, …, combined by "
-    "+ - & ! and refined by |grow:4|feather:8; a style's file or name, or a picture, or several "
-    "between commas, each for a part of the schedule if given; repeatable.",
+    "+ - & ! and refined by |grow:4|feather:8; a style's file or name, a picture, or "
+    "ENCODER:PICTURE, or several between commas, each for a part of the schedule if given; "
+    "repeatable.",
 )
 @click.option("--prompt", default="", help="What the photo shows.")
 @click.option(

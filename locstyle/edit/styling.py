@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
+from locstyle.edit.from_picture import FromPicture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,9 @@ class Styling:
     """One of a region's styles.
 
     `style`: a style file or a known name; or a picture, as a file or in memory, whose style is
-    meant. `strength`: how much of it, 0 to 2; several styles weigh against each other by it.
-    `window`: the fraction of the schedule in which it acts, 0 the noisy start.
+    meant; "ENCODER:PICTURE" has a style encoder look at the file. `strength`: how much of it, 0 to
+    2; several styles weigh against each other by it. `window`: the fraction of the schedule in
+    which it acts, 0 the noisy start.
     """
 
     style: str | Path | Style | Photo | Image.Image | np.ndarray[Any, Any]
@@ -41,11 +43,14 @@ class Styling:
 
     @property
     def files(self) -> list[str]:
-        """The file it is, unless that is a name."""
-        return [self.style] if is_path(self.style) else []
+        """The file it is, or is made of; none for a name."""
+        made = FromPicture.read(self.style)
+        return [made.picture] if made else [self.style] if is_path(self.style) else []
 
     def moved(self, move: Callable[[str], str]) -> Styling:
         """The same with `move` applied to its path; a name stays."""
+        if made := FromPicture.read(self.style):
+            return replace(self, style=str(replace(made, picture=move(made.picture))))
         return replace(self, style=move(self.style)) if is_path(self.style) else self
 
 
