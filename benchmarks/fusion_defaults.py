@@ -22,7 +22,7 @@ from locstyle_plugins.bench.baselines import Bench
 from locstyle_plugins.bench.cases import Case, world_cases
 from locstyle_plugins.bench.methods import edit
 from locstyle_plugins.bench.scoring import Scorer
-from locstyle_plugins.bench.settings import Settings
+from locstyle_plugins.bench.settings import Settings, read_encoder_options
 from locstyle_plugins.bench.styles import Styles
 from PIL import Image
 from rich.console import Console
@@ -68,8 +68,22 @@ _REFERENCE: tuple[dict[str, object], ...] = (
     {"preset": "portrait"},
     {"preset": "styleid"},
 )
-TRIED = {"singlepass": _LORA, "diffstyler": _LORA, "magicstyle": _REFERENCE}
-ENCODERS = {"magicstyle": "reference"}  # who makes the styles; default: lora
+_TOKENS: tuple[dict[str, object], ...] = (
+    {},
+    {"guidance": 1.0},
+    {"guidance": 2.0},
+    {"guidance": 3.0},
+    {"guidance": 5.0},
+    {"strength": 0.5},
+    {"strength": 1.5},
+    {"attention_share": 0.0, "feature_share": 0.0},
+    {"attention_share": 0.8, "feature_share": 0.8},
+    {"fresh_noise": 0.3},
+    {"mode": "both"},
+    {"outside": "zeros"},
+)
+TRIED = {"singlepass": _LORA, "diffstyler": _LORA, "magicstyle": _REFERENCE, "deadiff": _TOKENS}
+ENCODERS = {"magicstyle": "reference", "deadiff": "qformer"}  # who makes styles; default: lora
 FIGURES = ("psnr_truth", "colour_truth", "texture_truth", "beyond_recolour", "edges")
 
 
@@ -81,13 +95,15 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--styles", type=Path, help="their folder; default: the shipped ones")
+    parser.add_argument("--encoder-option", action="append", default=[], metavar="ENCODER:K=V")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
     shared = {key: getattr(wanted, key) for key in ("out", "steps", "seed", "backbone", "styles")}
-    settings = Settings(**shared, shipped=True)
+    options = read_encoder_options(wanted.encoder_option)
+    settings = Settings(**shared, shipped=True, encoders=options)
     cache = TrajectoryCache(wanted.out / "inversions")  # no time is taken here
     editor = ls.Editor.load(wanted.backbone, device=wanted.device, cache=cache)
     bench = Bench(editor, settings, lambda _: None)

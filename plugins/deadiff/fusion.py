@@ -30,7 +30,7 @@ class DEADiff:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 5.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
+        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative row out
         mode: Literal["style", "content", "both"] = "style"  # what is taken from the picture
         outside: Literal["plain", "zeros"] = "plain"  # what regions without tokens read beside text
         attention_share: float = 0.5  # first part of the schedule with the photo's queries and keys
