@@ -4,10 +4,13 @@
     python benchmarks/region_cost.py --fusion magicstyle --styles pictures
     python benchmarks/region_cost.py --fusion magicstyle --styles pictures --vary steps
 
+    python benchmarks/region_cost.py --styles mixed
+
 1, 2, 4 and 8 regions, or 4, 16 and 48 steps with two regions, each in a process of its own. Every
-region has a style of its own: a random LoRA of rank 16 on every layer, or a random picture. Ends
-with status 1 if peak memory grows by more than 1.3 times, or with LoRAs the rows do; a picture is
-one row more, and a step needs its own. Time is printed and not judged: it is the machine's.
+region has a random style of its own: a LoRA of rank 16 on every layer, or a picture, or in turn
+LoRA, words and tokens ("mixed"). Ends with status 1 if peak memory grows by more than 1.3 times, or
+without pictures the rows do; a picture is one row more, and a step needs its own. Time is printed
+and not judged: it is the machine's; CPU seconds say more on a busy one.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # JSON
@@ -41,6 +45,7 @@ FIGURES = {
     "memory": "peak memory, MiB",
     "above": "of it above the loaded model, MiB",
     "seconds": "seconds",
+    "cpu": "CPU seconds",
 }
 
 
@@ -48,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="tiny", help="tiny (random weights), mini, a folder")
     parser.add_argument("--fusion", default="singlepass")
-    parser.add_argument("--styles", choices=("loras", "pictures"), default="loras")
+    parser.add_argument("--styles", choices=("loras", "pictures", "mixed"), default="loras")
     parser.add_argument("--vary", choices=tuple(VARIED), default="regions")
     parser.add_argument("--side", type=int, default=128, help="side of the picture in pixels")
     parser.add_argument("--steps", type=int, default=4)
@@ -65,7 +70,7 @@ def main() -> int:
     counts = VARIED[wanted.vary]
     found = {count: in_own_process(count) for count in counts}
     report(found, wanted)
-    flat = wanted.vary == "regions" and wanted.styles == "loras"
+    flat = wanted.vary == "regions" and wanted.styles != "pictures"
     judged = ("rows", "memory") if flat else ("memory",)
     grown = [found[counts[-1]][key] / found[counts[0]][key] for key in judged]
     return int(any(ratio > LIMIT for ratio in grown))
@@ -93,17 +98,18 @@ def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
     loaded = held(device)
     draw = np.random.default_rng(0)
     pictures = draw.integers(0, 256, (regions + 1, wanted.side, wanted.side, 3), np.uint8)
-    if wanted.styles == "pictures":
-        styles = [ls.Style.from_pictures(str(i), [one]) for i, one in enumerate(pictures[1:])]
-    else:
-        styles = [
-            testing.random_style(editor.backbone, seed, rank=RANK, parts=PARTS)
-            for seed in range(regions)
-        ]
+    makers = {
+        "pictures": lambda seed: ls.Style.from_pictures(str(seed), [pictures[seed + 1]]),
+        "loras": lambda seed: testing.random_style(editor.backbone, seed, rank=RANK, parts=PARTS),
+        "words": lambda seed: testing.random_words(editor.backbone, seed, count=3),
+        "tokens": lambda seed: testing.random_tokens(editor.backbone, seed, count=16),
+    }
+    turns = ("loras", "words", "tokens") if wanted.styles == "mixed" else (wanted.styles,)
+    styles = [makers[turns[seed % len(turns)]](seed) for seed in range(regions)]
     edit = ls.Edit(
         image=pictures[0],
         regions=tuple(
-            ls.Region(mask, style, strength=0.1 if wanted.styles == "loras" else 1.0)
+            ls.Region(mask, style, strength=0.1 if "deltas" in style.kinds else 1.0)
             for mask, style in zip(bands(wanted.side, regions), styles, strict=True)
         ),
         fusion=ls.Fusing(wanted.fusion),
@@ -111,14 +117,17 @@ def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
         steps=steps,
     )
     editor.run(replace(edit, steps=1))
+    begun = time.process_time()
     with measured(device) as cost:
         result = editor.run(edit)
+    spent = time.process_time() - begun
     return {
         "rows": result.report.rows,
         "inversion_rows": result.report.inversion_rows,
         "memory": cost.memory,
         "above": cost.memory - loaded,
         "seconds": cost.seconds,
+        "cpu": spent,
     }
 
 

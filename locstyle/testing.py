@@ -158,6 +158,14 @@ def random_tokens(backbone: UNetBackbone, seed: int = 0, *, count: int = 4) -> S
     return Style(f"tokens-{seed}", backbone.family, tokens=tokens)
 
 
+def random_words(backbone: UNetBackbone, seed: int = 0, *, count: int = 2) -> Style:
+    """A style of `count` random word vectors, under a placeholder of its own."""
+    draw = torch.Generator().manual_seed(seed)
+    name, width = f"<word-{seed}>", backbone.text("").states.shape[-1]
+    words = {name: torch.randn(count, width, generator=draw)}
+    return Style(f"words-{seed}", backbone.family, meta={"trigger": name}, words=words)
+
+
 def tiny_scene(
     backbone: UNetBackbone,
     styles: Sequence[Style | Sequence[Style] | None],

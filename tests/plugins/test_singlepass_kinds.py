@@ -25,7 +25,7 @@ from locstyle import (
     denoise,
 )
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.testing import random_style, random_tokens, strips, tiny_scene
+from locstyle.testing import random_style, random_tokens, random_words, strips, tiny_scene
 
 SIZE = (32, 32)
 EVERYWHERE = [Mask.everywhere(SIZE)]
@@ -34,15 +34,13 @@ KINDS = ("deltas", "words", "tokens", "reference")
 
 
 def of_kind(backbone: UNetBackbone, kind: str, seed: int = 0) -> Style:
-    draw = torch.Generator().manual_seed(seed)
     if kind == "deltas":
         return random_style(backbone, seed)
     if kind == "tokens":
         return random_tokens(backbone, seed)
     if kind == "words":
-        vectors = torch.randn(2, backbone.text("").states.shape[-1], generator=draw)
-        name = f"<ink{seed}>"
-        return Style(name, backbone.family, meta={"trigger": name}, words={name: vectors})
+        return random_words(backbone, seed)
+    draw = torch.Generator().manual_seed(seed)
     pixels = (torch.rand(32, 32, 3, generator=draw) * 255).byte().numpy()
     return Style.from_pictures(f"picture-{seed}", [Image.fromarray(pixels)])
 
