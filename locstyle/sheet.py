@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
+    from locstyle.edit import Region
     from locstyle.result import Result
+    from locstyle.style import Style
 
 GAP = 8
 LINE = 20
@@ -38,21 +41,27 @@ def contact_sheet(
 
 
 def result_sheet(result: Result, *, cell: int = 256) -> Image.Image:
-    """Input, each region's mask and style, and the result."""
-    from locstyle.edit import Region
-
-    pictures = [("input", result.source.image)]
-    regions: Sequence[Region] = result.edit.regions
+    """Input over result, and a column a region: what its mask shows, over its styles."""
+    photo = _opaque(result.source.image)
+    columns = [[("input", photo), ("result", result.image)]]
     for number, (region, mask, styles) in enumerate(
-        zip(regions, result.masks, result.styles, strict=True), start=1
+        zip(result.edit.regions, result.masks, result.styles, strict=True), start=1
     ):
-        pictures.append((f"{number}: mask, {mask.area:.1%}", mask.image))
-        for styling, style in zip(region.stylings, styles, strict=True):
-            strength = f" @{styling.strength:g}" if styling.strength != 1 else ""
-            preview = style.preview or Image.new("RGB", (1, 1), BLANK)
-            pictures.append((f"{number}: {style.name}{strength}", preview))
-    pictures.append(("result", result.image))
-    return contact_sheet(pictures, cell=cell)
+        ground = Image.new("RGB", photo.size, BLANK)
+        shown = Image.composite(photo, ground, mask.image)
+        columns.append([(f"{number}: {mask.area:.1%}", shown), *_styles(number, region, styles)])
+    nothing = "", Image.new("RGB", (1, 1), PAPER)
+    cells = [one for row in zip_longest(*columns, fillvalue=nothing) for one in row]
+    return contact_sheet(cells, len(columns), cell=cell)
+
+
+def _styles(
+    number: int, region: Region, styles: Sequence[Style]
+) -> Iterator[tuple[str, Image.Image]]:
+    for styling, style in zip(region.stylings, styles, strict=True):
+        strength = f" @{styling.strength:g}" if styling.strength != 1 else ""
+        label = f"{number}: {style.name}{strength}, {' and '.join(sorted(style.kinds))}"
+        yield label, style.preview or Image.new("RGB", (1, 1), BLANK)
 
 
 def _fitted(picture: Image.Image, cell: int) -> Image.Image:
