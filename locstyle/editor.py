@@ -17,8 +17,9 @@ from locstyle import __version__, measure
 from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone, load_backbone
 from locstyle.engine.denoise import Denoised, denoise
-from locstyle.engine.plan import Branch, Plan, Scene
+from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, ignore
+from locstyle.engine.scene import Scene
 from locstyle.photo import Photo
 from locstyle.resolve import Job, resolve
 from locstyle.result import Report, Result

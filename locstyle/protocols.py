@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from locstyle.bookmark import Bookmark
     from locstyle.engine.backbone import Backbone
-    from locstyle.engine.plan import Plan, Scene
+    from locstyle.engine.plan import Plan
     from locstyle.engine.progress import OnStep
+    from locstyle.engine.scene import Scene
     from locstyle.engine.trajectory import Inversion
     from locstyle.segments import Segment
     from locstyle.style import Style

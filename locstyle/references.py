@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from locstyle.engine.plan import SceneReference
+from locstyle.engine.scene import SceneReference
 from locstyle.photo.canvas import average, resize
 
 if TYPE_CHECKING:

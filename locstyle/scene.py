@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from locstyle.engine.plan import Scene, SceneReference, SceneRegion, SceneStyle, Window
+from locstyle.engine.plan import Window
+from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import pivot
 from locstyle.inversions import Inversions, Inverter

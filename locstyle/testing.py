@@ -16,8 +16,8 @@ from locstyle.conformance import two_objects as two_objects
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.plan import Scene, SceneRegion, SceneStyle
 from locstyle.engine.progress import ignore
+from locstyle.engine.scene import Scene, SceneRegion, SceneStyle
 from locstyle.engine.sites import Site
 from locstyle.engine.trajectory import Inversion
 from locstyle.inversions import Inverter

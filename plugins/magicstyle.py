@@ -65,7 +65,7 @@ class MagicStyle:
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)
-        styles = style_rows(scene)
+        styles = scene.reference_rows
         return ls.Plan(
             branches=tuple(self._branches(scene, styles)),
             interventions=(
@@ -82,7 +82,7 @@ class MagicStyle:
             ),
             compose=ls.guided("-", "edit", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
-            start=toned(scene, scene.start(0)) if self.options.adain else None,
+            start=ls.toned(scene, scene.start(0)) if self.options.adain else None,
         )
 
     def _branches(
@@ -115,7 +115,7 @@ class MagicStyle:
     def _guidance(self, scene: ls.Scene) -> list[float]:
         """Regions with pictures alone are not guided: that strengthens what is learned or said."""
         o = self.options
-        return [1.0 if pictures_alone(region) else o.guidance for region in scene.regions]
+        return [1.0 if region.kinds == {"reference"} else o.guidance for region in scene.regions]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class FeatureFusion:
         """A(q̂, k_content, v_content)."""
         o = self.options
         q = o.temperature * (o.gamma * content.q + (1 - o.gamma) * mine.q)
-        return given(mine, q=q, k=content.k, v=content.v)
+        return mine.taking(q=q, k=content.k, v=content.v)
 
     def __call__(
         self,
@@ -156,7 +156,7 @@ class FeatureFusion:
             return [_one_softmax(plain, keys, o.beta)]
         share = min(1.0, o.lam * sum(one.strength for one in styles))
         bias = None if keys.alike else keys.weight.log()[None, None, None]
-        styled = given(plain, k=keys.k, v=keys.v)._replace(bias=bias)
+        styled = plain.taking(k=keys.k, v=keys.v)._replace(bias=bias)
         return [_weighed(plain, 1 - share), _weighed(styled, share)]
 
     def _keys(
@@ -213,14 +213,8 @@ class Reading:
         content, region = donors["content"], self.regions[owner - 1] if owner else None
         if region is not None and not region.references:
             holds = call.fraction < self.fuse.options.attention_share
-            return [given(mine, q=content.q, k=content.k)] if holds else [mine]
-        return self.fuse(with_pictures(region, call), site, call, mine, content, donors)
-
-
-def with_pictures(region: ls.SceneRegion | None, call: ls.Call) -> list[ls.SceneStyle]:
-    """The region's styles that show pictures and act now."""
-    styles = region.styles if region else ()
-    return [one for one in styles if one.references and one.acts(call)]
+            return [mine.taking(q=content.q, k=content.k)] if holds else [mine]
+        return self.fuse(region.showing(call) if region else [], site, call, mine, content, donors)
 
 
 def _one_softmax(content: ls.Read, style: _Keys, beta: float) -> ls.Read:
@@ -229,7 +223,7 @@ def _one_softmax(content: ls.Read, style: _Keys, beta: float) -> ls.Read:
 
     if beta == 0:
         return content
-    rows = given(content, k=style.k, v=style.v)
+    rows = content.taking(k=style.k, v=style.v)
     k, v = torch.cat([content.k, rows.k], 2), torch.cat([content.v, rows.v], 2)
     if beta == 1 and style.alike and bool(style.weight[0] == 1):
         return content._replace(k=k, v=v)  # without a bias the fastest kernels stay possible
@@ -240,60 +234,8 @@ def _one_softmax(content: ls.Read, style: _Keys, beta: float) -> ls.Read:
     return content._replace(k=k, v=v, bias=lean)
 
 
-def given(read: ls.Read, **parts: Tensor) -> ls.Read:
-    """The read with some parts replaced by those of one other row, the same for all of its rows."""
-    rows = read.q.shape[0]
-    return read._replace(
-        **{name: part.expand(rows, *part.shape[1:]) for name, part in parts.items()}
-    )
-
-
 def _weighed(read: ls.Read, share: float) -> ls.Read:
     return read._replace(weight=share * read.weight)
-
-
-def pictures_alone(region: ls.SceneRegion) -> bool:
-    """Whether pictures are all that styles it."""
-    return region.kinds == {"reference"}
-
-
-def style_rows(scene: ls.Scene) -> dict[ls.SceneReference, str]:
-    """The name of every reference's row; a picture used by several regions has one."""
-    found = dict.fromkeys(r for region in scene.regions for r in region.references)
-    return {reference: f"style {number}" for number, reference in enumerate(found, start=1)}
-
-
-def toned(scene: ls.Scene, x: Tensor) -> Tensor:
-    """The start `x` with the statistics of the references' noise, region by region.
-
-    Styles that act from the start share it by their strengths; below 1 in all the rest stays `x`.
-    """
-    noisiest, moved = scene.schedule.noisiest, x
-    for share, region in zip(scene.shares()[1:], scene.regions, strict=True):
-        early = [one for one in region.styles if one.references and one.window.start == 0]
-        total = max(1.0, sum(one.strength for one in early))
-        for one in early:
-            for reference in one.references:
-                like = adain(x, share, reference.trajectory.at(noisiest), reference.at(*scene.size))
-                part = one.strength / total / len(one.references)
-                moved = moved + part * share * (like - x)
-    return moved
-
-
-def adain(x: Tensor, share: Tensor, style: Tensor, area: Tensor) -> Tensor:
-    """`x` [1, C, h, w] with the mean and spread of `style` per channel (arXiv:1703.06868 eq. 8).
-
-    Its own are taken where `share` [1, 1, h, w] says, the style's where `area` [h, w] does.
-    """
-    (mean, spread), (new_mean, new_spread) = _statistics(x, share), _statistics(style, area)
-    return (x - mean) / spread * new_spread + new_mean
-
-
-def _statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    share = (weight / weight.sum().clamp_min(1e-12)).to(x)
-    mean = (share * x).sum((-2, -1), keepdim=True)
-    variance = (share * (x - mean) ** 2).sum((-2, -1), keepdim=True)
-    return mean, variance.sqrt().clamp_min(1e-6)
 
 
 @ls.hookimpl

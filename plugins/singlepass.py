@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import locstyle as ls
 
 from .deadiff.layers import content_sites
-from .magicstyle import (
-    FeatureFusion,
-    MagicStyle,
-    given,
-    pictures_alone,
-    style_rows,
-    toned,
-    with_pictures,
-)
+from .magicstyle import FeatureFusion, MagicStyle
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -84,7 +76,7 @@ class SinglePass:
             ),
             compose=ls.guided("-", "+", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
-            start=toned(scene, start) if self.options.adain else start,
+            start=ls.toned(scene, start) if self.options.adain else start,
         )
 
     @property
@@ -98,7 +90,7 @@ class SinglePass:
         return [Layout.of(structure) for structure in (default, *own)]
 
     def _guidance(self, scene: ls.Scene) -> list[float]:
-        return [1.0 if pictures_alone(r) else self.options.guidance for r in scene.regions]
+        return [1.0 if r.kinds == {"reference"} else self.options.guidance for r in scene.regions]
 
     def _branches(self, scene: ls.Scene, layouts: Sequence[Layout]) -> Iterator[ls.Branch]:
         """The photo's row as long as anybody looks at it, the pictures' rows, and the pair."""
@@ -107,7 +99,7 @@ class SinglePass:
         looks += [one.window.stop for one in shown]
         if max(looks) > 0:
             yield ls.Branch("source", scene.empty, 0, scene.content, ls.Window(0, max(looks)))
-        for reference, name in style_rows(scene).items():
+        for reference, name in scene.reference_rows.items():
             used = [one.window for one in shown if reference in one.references]
             window = ls.Window(min(w.start for w in used), max(w.stop for w in used))
             yield ls.Branch(name, scene.empty, 0, reference.trajectory, window)
@@ -131,7 +123,7 @@ class SinglePass:
     def _layout(
         self, scene: ls.Scene, ownership: ls.Ownership, layouts: Sequence[Layout]
     ) -> Iterator[ls.Intervention]:
-        o, pictures = self.options, style_rows(scene)
+        o, pictures = self.options, scene.reference_rows
         attentions, features = ls.layout_sites(scene.backbone.sites)
         everywhere = bool(pictures) or o.apart
         reading = Reading(
@@ -157,7 +149,7 @@ class SinglePass:
             ownership=ownership,
             reading=reading,
         )
-        alone = [False, *(pictures_alone(region) for region in scene.regions)]
+        alone = [False, *(region.kinds == {"reference"} for region in scene.regions)]
         windows = tuple(
             ls.Window(0, 0 if only else layout.feature)
             for only, layout in zip(alone, layouts, strict=True)
@@ -183,7 +175,7 @@ class Reading:
     apart: bool
 
     def alike(self, owner: int, site: ls.Site, call: ls.Call) -> Hashable:
-        if self.apart or with_pictures(self._region(owner), call):
+        if self.apart or self._showing(owner, call):
             return owner
         return "held" if self._holds(owner, site, call) else "free"
 
@@ -195,17 +187,17 @@ class Reading:
         mine: ls.Read,
         donors: Mapping[str, ls.Donor],
     ) -> list[ls.Read]:
-        acting = with_pictures(self._region(owner), call)
+        acting = self._showing(owner, call)
         if self.apart:
             mine = mine._replace(bias=self._own(owner, site, call, mine.q))
         if acting:
             return self.fuse[owner](acting, site, call, mine, donors["source"], donors)
         if self._holds(owner, site, call):
-            return [given(mine, q=donors["source"].q, k=donors["source"].k)]
+            return [mine.taking(q=donors["source"].q, k=donors["source"].k)]
         return [mine]
 
-    def _region(self, owner: int) -> ls.SceneRegion | None:
-        return self.regions[owner - 1] if owner else None
+    def _showing(self, owner: int, call: ls.Call) -> list[ls.SceneStyle]:
+        return self.regions[owner - 1].showing(call) if owner else []
 
     def _holds(self, owner: int, site: ls.Site, call: ls.Call) -> bool:
         return site in self.sites and call.fraction < self.attention[owner]

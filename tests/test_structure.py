@@ -36,7 +36,9 @@ FLOORS = (
     | {"engine.backbones.words"},
     {"engine.ownership", "engine.trajectory", "engine.training", "views"},
     {"engine.plan"},
-    {"engine.extra_tokens", "engine.interventions", "engine.regional"},
+    {"engine.scene"},
+    {"engine.deltas", "engine.extra_tokens", "engine.interventions", "engine.regional"}
+    | {"engine.tone"},
     {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
     {

@@ -32,6 +32,12 @@ class Read(NamedTuple):
         """The rows of the batch it is for, by number."""
         return tuple(range(self.q.shape[0])) if self.rows is None else self.rows
 
+    def taking(self, **parts: Tensor) -> Read:
+        """The same read with some of q, k and v those of one other row, for all of its rows."""
+        rows = self.q.shape[0]
+        new = {name: part.expand(rows, *part.shape[1:]) for name, part in parts.items()}
+        return self._replace(q=new.get("q", self.q), k=new.get("k", self.k), v=new.get("v", self.v))
+
     def only(self, rows: Collection[int]) -> Read:
         """The same read for those of its rows that are among `rows`; it may be left with none."""
         mine = self.batch_rows

@@ -12,7 +12,7 @@ from torch import Tensor
 from locstyle.engine.attend import Read
 from locstyle.engine.intervene import MIXED, Call, Row
 from locstyle.engine.ownership import Ownership
-from locstyle.engine.plan import SceneRegion
+from locstyle.engine.scene import SceneRegion
 from locstyle.engine.sites import Site, Sites
 
 Form = Literal["reads", "bias"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from locstyle_plugins.magicstyle import MagicStyle, adain
+from locstyle_plugins.magicstyle import MagicStyle
 from PIL import Image
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from locstyle import (
     SceneStyle,
     Style,
     Trajectory,
+    adain,
     combine,
     denoise,
     invert,

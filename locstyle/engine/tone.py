@@ -1,0 +1,40 @@
+"""The start of an edit in the tone of reference pictures."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from locstyle.engine.scene import Scene
+
+
+def toned(scene: Scene, x: Tensor) -> Tensor:
+    """The start `x` with the statistics of the references' noise, region by region.
+
+    Styles that act from the start share it by their strengths; below 1 in all the rest stays `x`.
+    """
+    noisiest, moved = scene.schedule.noisiest, x
+    for share, region in zip(scene.shares()[1:], scene.regions, strict=True):
+        early = [one for one in region.styles if one.references and one.window.start == 0]
+        total = max(1.0, sum(one.strength for one in early))
+        for one in early:
+            for reference in one.references:
+                like = adain(x, share, reference.trajectory.at(noisiest), reference.at(*scene.size))
+                part = one.strength / total / len(one.references)
+                moved = moved + part * share * (like - x)
+    return moved
+
+
+def adain(x: Tensor, share: Tensor, style: Tensor, area: Tensor) -> Tensor:
+    """`x` [1, C, h, w] with the mean and spread of `style` per channel (arXiv:1703.06868 eq. 8).
+
+    Its own are taken where `share` [1, 1, h, w] says, the style's where `area` [h, w] does.
+    """
+    (mean, spread), (new_mean, new_spread) = _statistics(x, share), _statistics(style, area)
+    return (x - mean) / spread * new_spread + new_mean
+
+
+def _statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    share = (weight / weight.sum().clamp_min(1e-12)).to(x)
+    mean = (share * x).sum((-2, -1), keepdim=True)
+    variance = (share * (x - mean) ** 2).sum((-2, -1), keepdim=True)
+    return mean, variance.sqrt().clamp_min(1e-6)
