@@ -46,6 +46,12 @@ _LORA: tuple[dict[str, object], ...] = (
     {"attention_share": 0.8, "feature_share": 0.8},
     {"fresh_noise": 0.3},
 )
+_MIXED: tuple[dict[str, object], ...] = (
+    *({"structure": s} for s in (0.0, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)),
+    {"guidance": 1.0},
+    {"guidance": 3.0},
+    {"apart": True},
+)
 _REFERENCE: tuple[dict[str, object], ...] = (
     {},
     {"beta": 1.0},
@@ -82,7 +88,7 @@ _TOKENS: tuple[dict[str, object], ...] = (
     {"mode": "both"},
     {"outside": "zeros"},
 )
-TRIED = {"singlepass": _LORA, "diffstyler": _LORA, "magicstyle": _REFERENCE, "deadiff": _TOKENS}
+TRIED = {"singlepass": _MIXED, "diffstyler": _LORA, "magicstyle": _REFERENCE, "deadiff": _TOKENS}
 ENCODERS = {"magicstyle": "reference", "deadiff": "qformer"}  # who makes styles; default: lora
 FIGURES = ("psnr_truth", "colour_truth", "texture_truth", "beyond_recolour", "edges")
 
@@ -91,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--fusion", default="singlepass", choices=sorted(TRIED))
+    parser.add_argument("--encoder", help="who makes the styles; default: the fusion's own kind")
     parser.add_argument("--tried", help="variants to try, as JSON objects one after another")
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--backbone", default="mini")
@@ -108,7 +115,8 @@ def main() -> None:
     editor = ls.Editor.load(wanted.backbone, device=wanted.device, cache=cache)
     bench = Bench(editor, settings, lambda _: None)
     variants = TRIED[wanted.fusion] if wanted.tried is None else json.loads(f"[{wanted.tried}]")
-    rows, pictures = tried(bench, wanted.fusion, wanted.scenes, variants)
+    encoder = wanted.encoder or ENCODERS.get(wanted.fusion, "lora")
+    rows, pictures = tried(bench, wanted.fusion, encoder, wanted.scenes, variants)
     table = Table("options", *FIGURES)
     for row in rows:
         table.add_row(label(row["options"]), *(f"{row[name]:.3f}" for name in FIGURES))
@@ -121,13 +129,12 @@ def main() -> None:
 
 
 def tried(
-    bench: Bench, fusion: str, scenes: int, variants: Sequence[Mapping[str, object]]
+    bench: Bench, fusion: str, encoder: str, scenes: int, variants: Sequence[Mapping[str, object]]
 ) -> tuple[list[dict], list[tuple[str, Image.Image]]]:
     """The mean figures of every variant over scenes of two regions, and all pictures."""
     cases = list(world_cases(scenes, [2], bench.settings.size))
     scorers = [Scorer(case) for case in cases]
     styles = Styles(bench.editor, bench.settings, lambda step: None)
-    encoder = ENCODERS.get(fusion, "lora")
     learned = [[styles.get(encoder, one) for one in case.styles] for case in cases]
     pictures = [(case.name, Image.fromarray(case.photo)) for case in cases]
     pictures += [("the truth", Image.fromarray(truth(case))) for case in cases]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import locstyle as ls
@@ -163,8 +163,8 @@ class Reading:
 
     While a picture acts, the photo and the picture (MagicStyle's fusion); else, in the first part
     of the schedule and the layers that hold a layout, with the photo's attention map; else as they
-    would. `attention` and `fuse` are by owner, unstyled first. `apart`: they see no keys but their
-    own region's.
+    would. `attention` and `fuse` are by owner, unstyled first. `apart`: of the picture they see
+    their own region alone.
     """
 
     regions: Sequence[ls.SceneRegion]
@@ -173,6 +173,7 @@ class Reading:
     sites: frozenset[ls.Site]
     fuse: Sequence[FeatureFusion]
     apart: bool
+    _sights: dict[Hashable, _Sight] = field(default_factory=dict, repr=False)
 
     def alike(self, owner: int, site: ls.Site, call: ls.Call) -> Hashable:
         if self.apart or self._showing(owner, call):
@@ -187,13 +188,15 @@ class Reading:
         mine: ls.Read,
         donors: Mapping[str, ls.Donor],
     ) -> list[ls.Read]:
-        acting = self._showing(owner, call)
+        source = donors.get("source")
         if self.apart:
-            mine = mine._replace(bias=self._own(owner, site, call, mine.q))
-        if acting:
-            return self.fuse[owner](acting, site, call, mine, donors["source"], donors)
-        if self._holds(owner, site, call):
-            return [mine.taking(q=donors["source"].q, k=donors["source"].k)]
+            sight = self._sight(owner, site, call, mine.q)
+            mine = mine._replace(k=sight.of(mine.k), v=sight.of(mine.v), bias=sight.bias)
+            source = source and source._replace(k=sight.of(source.k), v=sight.of(source.v))
+        if source is not None and (acting := self._showing(owner, call)):
+            return self.fuse[owner](acting, site, call, mine, source, donors)
+        if source is not None and self._holds(owner, site, call):
+            return [mine.taking(q=source.q, k=source.k)]
         return [mine]
 
     def _showing(self, owner: int, call: ls.Call) -> list[ls.SceneStyle]:
@@ -202,11 +205,26 @@ class Reading:
     def _holds(self, owner: int, site: ls.Site, call: ls.Call) -> bool:
         return site in self.sites and call.fraction < self.attention[owner]
 
-    def _own(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> Tensor:
-        """A bias on keys: how much of each is the owner's, none of it being out of sight."""
+    def _sight(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> _Sight:
+        """Which keys an owner sees: those it has a share in, as far as it has one."""
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        mixed = (ls.Row("", ls.MIXED),)
-        return self.ownership.image(mixed, size, like)[0, owner].flatten().log()[None, None, None]
+        key = (owner, size, like.device, like.dtype)
+        if key not in self._sights:
+            shares = self.ownership.image((ls.Row("", ls.MIXED),), size, like)[0, owner].flatten()
+            keys = shares.nonzero().flatten()
+            bias = shares[keys].log()
+            self._sights[key] = _Sight(keys, bias[None, None, None] if bool(bias.any()) else None)
+        return self._sights[key]
+
+
+class _Sight(NamedTuple):
+    """The keys that are seen [n], and what is added to their logits [1, 1, 1, n]."""
+
+    keys: Tensor
+    bias: Tensor | None
+
+    def of(self, values: Tensor) -> Tensor:
+        return values[:, :, self.keys]
 
 
 @ls.hookimpl
