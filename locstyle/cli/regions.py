@@ -64,7 +64,7 @@ def _region(given: str, prompt: str | None) -> Region:
 def _styling(text: str) -> Styling:
     match = _STYLING.fullmatch(text.strip())
     if match is None:
-        raise RecipeError("an empty style between commas")
+        raise RecipeError("an empty style between commas; give STYLE,STYLE")
     strength = 1.0 if match["strength"] is None else float(match["strength"])
     window = (0.0, 1.0) if match["start"] is None else (float(match["start"]), float(match["stop"]))
     return Styling(match["style"], strength, window)
