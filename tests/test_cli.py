@@ -19,7 +19,7 @@ from PIL import Image
 from locstyle.cli import main
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import read_options
-from locstyle.edit import Edit, Fusing, Region, Segmenting
+from locstyle.edit import Edit, Fusing, Region, Segmenting, Styling
 from locstyle.errors import RecipeError
 from locstyle.hookspecs import hookimpl
 from locstyle.host import Host
@@ -233,9 +233,34 @@ def test_regions_are_read_from_the_end(given, mask, style, strength):
     assert read_regions([given]) == [Region(mask, style, strength=strength)]
 
 
+def test_a_region_may_have_several_styles_and_settings():
+    (plain, region) = read_regions(
+        ["all=neon:0.2-1", r"sky.png=swirl@0.6:0-.5, C:\b\x.safetensors,ink@2"],
+        ["2=a sky"],
+        ["2.structure=0.3", "2.guidance=4", "1.window=[0, 0.5]", "2.feather=3"],
+    )
+    assert plain == Region("all", "neon", window=(0, 0.5))
+    styles = [Styling("swirl", 0.6, (0, 0.5)), Styling(r"C:\b\x.safetensors"), Styling("ink", 2)]
+    settings = {"prompt": "a sky", "structure": 0.3, "guidance": 4, "feather": 3}
+    assert region == Region("sky.png", styles=styles, **settings)
+    assert [one.strength for one in region.stylings] == [0.6, 1.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["-r", "all=one:0.5-0.2"], "window: got (0.5, 0.2); give [start, end]"),
+        (["-r", "all=one,,two"], "an empty style between commas"),
+        (["-r", "all=one", "--set", "1.structre=1"], "no such key; did you mean 'structure'?"),
+        (["-r", "all=one", "--set", "1.style=two"], "--set '1.style=two': no such key"),
+        (["-r", "all=one", "--set", "2.guidance=3"], "give N.KEY=VALUE with N from 1 to 1"),
+        (["-r", "all=one", "--set", "1.guidance=99"], "guidance: got 99; give a number in [1, 30]"),
+        (["-r", "all=one", *["--set", "1.guidance=3"] * 2], "region 1 has a guidance already"),
+        (
+            ["-r", "all=one", "--set", "1.structure=1", "--fusion", "diffstyler"],
+            "regions[0].structure: fusion 'diffstyler' has no structure of a region's own; "
+            "--fusion singlepass has",
+        ),
         (["-r", "sky.png"], "-r 'sky.png': give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or"),
         (["-r", "=neon"], "-r '=neon': give SELECTION=STYLE"),
         (["-r", "left.png="], "-r 'left.png=': give SELECTION=STYLE"),
