@@ -47,9 +47,11 @@ class VCT:
         refine: int = 0  # fixed-point iterations a step of the inversion
         pivot_iterations: int = 50  # updates of a step's text at most
 
-    # The settings of `CrystalNeuro/visual-concept-translator`, at 50 steps.
     PRESETS: ClassVar[dict[str, Options]] = {
-        "reference": Options(guidance=7.5, equaliser=0.5, equaliser_shifted=True, source="pivot")
+        # the settings of `CrystalNeuro/visual-concept-translator`, at 50 steps
+        "reference": Options(guidance=7.5, equaliser=0.5, equaliser_shifted=True, source="pivot"),
+        # for another subject in a region's place: the photo's layout, and nothing of its noise
+        "subject": Options(self_share=0.3, fresh_noise=1.0),
     }
 
     def __init__(self, options: Options | None = None) -> None:

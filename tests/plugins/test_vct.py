@@ -258,3 +258,11 @@ def test_the_reference_preset_is_the_references() -> None:
     assert (o.guidance, o.self_share, o.cross_share, o.most_tokens) == (7.5, 0.9, 0.2, 1024)
     assert (o.equaliser, o.equaliser_shifted, o.source) == (0.5, True, "pivot")
     assert fusion.inversion.pivot == ls.Pivot(7.5, 50, 1e-2, 1e-5, 1e-3)
+
+
+def test_the_subject_preset_starts_from_new_noise_in_its_region(backbone: UNetBackbone) -> None:
+    scene = tiny_scene(backbone, [concept(backbone)])
+    start, outside = VCT(VCT.PRESETS["subject"]).plan(scene).start, scene.shares()[0, 0, 0]
+    assert torch.equal(start[..., outside == 0], scene.noise[..., outside == 0])
+    assert torch.equal(start[..., outside == 1], scene.start(0)[..., outside == 1])
+    assert {0.0, 1.0} <= set(outside.unique().tolist())
