@@ -203,7 +203,7 @@ def changed(path: str, value: object) -> dict[str, object]:
         ("segments", 3, "segments: got 3; give a file that `locstyle segment` wrote"),
         ("regions.0.window", [0.5, 0.5], "regions[0].window: got [0.5, 0.5]"),
         ("regions.0.window", [0, 1.5], "regions[0].window[1]: got 1.5"),
-        ("regions.0.window", 0.5, "regions[0].window: got 0.5; give a list"),
+        ("regions.0.window", 0.5, "regions[0].window: got 0.5; give [start, end]"),
         ("regions.0.feather", -1, "regions[0].feather: got -1; give a number ≥ 0"),
         ("regions.0.prompt", 4, "regions[0].prompt: got 4; give a text"),
         ("image", "", "image: got ''; give a picture file"),

@@ -49,9 +49,9 @@ def mapping(value: object, where: str) -> Mapping[str, Any]:
     return value
 
 
-def sequence(value: object, where: str) -> Sequence[Any]:
+def sequence(value: object, where: str, accepted: str = "a list") -> Sequence[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise refusal(where, value, "a list")
+        raise refusal(where, value, accepted)
     return value
 
 
@@ -61,7 +61,7 @@ def plain_mapping(value: object, where: str) -> dict[str, Plain]:
 
 
 def numbers(value: object, where: str, count: int, accepted: str) -> None:
-    parts = sequence(value, where)
+    parts = sequence(value, where, accepted)
     if len(parts) != count:
         raise refusal(where, value, accepted)
     for i, part in enumerate(parts):

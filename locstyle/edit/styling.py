@@ -62,7 +62,7 @@ def is_path(style: object) -> TypeGuard[str]:
 def read_window(value: object) -> tuple[float, float]:
     """A window as two numbers."""
     accepted = "[start, end], fractions of the schedule with 0 <= start < end <= 1"
-    parts = checks.sequence(value, "window")
+    parts = checks.sequence(value, "window", accepted)
     if len(parts) != 2:
         raise checks.refusal("window", value, accepted)
     start, end = (checks.number(part, f"window[{i}]", 0, 1) for i, part in enumerate(parts))
