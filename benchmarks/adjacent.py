@@ -81,6 +81,7 @@ class Runs:
 
     bench: Bench
     styles: Styles
+    _known: dict[tuple[object, ...], list[dict[str, float]]] = field(default_factory=dict)
 
     def get(self, case: Case, kinds: Sequence[str], variant: Variant) -> Done:
         """The case with the style of a kind in each of its regions."""
@@ -119,6 +120,14 @@ class Runs:
 
     def figures(self, case: Case, kinds: Sequence[str], variant: Variant) -> list[dict[str, float]]:
         """Of each region."""
+        key = (case.name, *kinds, variant.name)
+        if key not in self._known:
+            self._known[key] = self._figures(case, kinds, variant)
+        return self._known[key]
+
+    def _figures(
+        self, case: Case, kinds: Sequence[str], variant: Variant
+    ) -> list[dict[str, float]]:
         both = self.get(case, kinds, variant)
         alone = [self.get(one.without_last(), kind, variant) for one, kind in
                  ((case, kinds[:1]), (turned(case), kinds[1:]))]  # fmt: skip

@@ -40,7 +40,6 @@ VARIANTS = (
     Variant("GroupNorm of the photo", statistics="photo"),
     Variant("apart, GroupNorm of each region", {"apart": True}, statistics="own"),
     *(Variant(f"structure {s}", {"structure": s}) for s in (0.3, 0.7, 1.0)),
-    Variant("structure 0.7, apart", {"structure": 0.7, "apart": True}),
     Variant("feather 0", feather=0.0),
     Variant("feather 6", feather=6.0),
 )
