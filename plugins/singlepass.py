@@ -51,7 +51,7 @@ class SinglePass:
         guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); pictures alone are not guided
         structure: float = 0.5  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
-        apart: bool = False  # True: in self-attention a region sees itself alone
+        apart: bool = True  # in self-attention a region sees none of another style
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
@@ -140,6 +140,7 @@ class SinglePass:
                 )
                 for layout in layouts
             ],
+            _kin(scene.regions),
             o.apart,
         )
         yield ls.RegionalReads(
@@ -163,8 +164,8 @@ class Reading:
 
     While a picture acts, the photo and the picture (MagicStyle's fusion); else, in the first part
     of the schedule and the layers that hold a layout, with the photo's attention map; else as they
-    would. `attention` and `fuse` are by owner, unstyled first. `apart`: of the picture they see
-    their own region alone.
+    would. `attention`, `fuse` and `kin` are by owner, unstyled first. `kin` says which owners are
+    alike in style, by the first of them; `apart`: they see no others.
     """
 
     regions: Sequence[ls.SceneRegion]
@@ -172,13 +173,14 @@ class Reading:
     attention: Sequence[float]
     sites: frozenset[ls.Site]
     fuse: Sequence[FeatureFusion]
+    kin: Sequence[int]
     apart: bool
     _sights: dict[Hashable, _Sight] = field(default_factory=dict, repr=False)
 
     def alike(self, owner: int, site: ls.Site, call: ls.Call) -> Hashable:
-        if self.apart or self._showing(owner, call):
-            return owner
-        return "held" if self._holds(owner, site, call) else "free"
+        if self._showing(owner, call):
+            return self.kin[owner], self.attention[owner]
+        return self.apart and self.kin[owner], self._holds(owner, site, call)
 
     def __call__(
         self,
@@ -206,15 +208,25 @@ class Reading:
         return site in self.sites and call.fraction < self.attention[owner]
 
     def _sight(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> _Sight:
-        """Which keys an owner sees: those it has a share in, as far as it has one."""
+        """Which keys an owner sees: those it and its kin have a share in, as far as they have."""
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        key = (owner, size, like.device, like.dtype)
+        key = (self.kin[owner], size, like.device, like.dtype)
         if key not in self._sights:
-            shares = self.ownership.image((ls.Row("", ls.MIXED),), size, like)[0, owner].flatten()
+            kin = [other for other, first in enumerate(self.kin) if first == self.kin[owner]]
+            own = self.ownership.image((ls.Row("", ls.MIXED),), size, like)[0, kin]
+            shares = own.sum(0).flatten()
             keys = shares.nonzero().flatten()
             bias = shares[keys].log()
             self._sights[key] = _Sight(keys, bias[None, None, None] if bool(bias.any()) else None)
         return self._sights[key]
+
+
+def _kin(regions: Sequence[ls.SceneRegion]) -> list[int]:
+    """By owner, unstyled first: the first owner with the same styles."""
+    looks: list[Hashable] = [None]
+    for region in regions:
+        looks.append(tuple((s.style.digest, s.strength, s.window) for s in region.styles))
+    return [looks.index(look) for look in looks]
 
 
 class _Sight(NamedTuple):

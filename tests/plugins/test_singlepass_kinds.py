@@ -14,14 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from locstyle import (
+    MIXED,
+    Call,
     Fusion,
     Mask,
+    Read,
     RecipeError,
+    RegionalReads,
+    Row,
     Scene,
     SceneRegion,
     SceneStyle,
     Style,
     Window,
+    combine,
     denoise,
 )
 from locstyle.engine.backbones.unet import UNetBackbone
@@ -209,15 +215,29 @@ def test_structure_goes_from_new_noise_to_the_photos_attention() -> None:
     assert Layout.of(1.0) == Layout(attention=1.0, feature=1.0, queries=1.0, fresh=0.0)
 
 
-def test_regions_apart_do_not_see_each_other_in_self_attention(backbone: UNetBackbone) -> None:
-    """With everything else that mixes places switched off, nothing of a neighbour arrives."""
-    scene = tiny_scene(backbone, [of_kind(backbone, "deltas", n) for n in (0, 1)], HALVES)
-    leaks = []
-    for apart in (False, True):
-        fusion = SinglePass(SinglePass.Options(apart=apart))
-        change = run(edited(scene, 1, styles=()), fusion) - run(scene, fusion)
-        leaks.append(float(change[..., :3].abs().mean()))
-    assert leaks[1] < leaks[0]
+def self_attention(scene: Scene, q: Tensor, k: Tensor, v: Tensor, **options: bool) -> Tensor:
+    """What the late steps' only row reads at the finest self-attention: [1, heads, 64, dim]."""
+    plan = SinglePass(SinglePass.Options(**options)).plan(scene)  # type: ignore[arg-type]
+    reading = next(one for one in plan.interventions if isinstance(one, RegionalReads))
+    site = next(site for site in reading.sites if site.scale == 1)
+    call = Call(9, 10, 1, (Row("+", MIXED),), scene.size)
+    return combine(reading.attend(site, call, [Read(q, k, v)]), q.shape[2])
+
+
+def test_regions_of_other_styles_do_not_see_each_other(backbone: UNetBackbone) -> None:
+    draw = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, 2, 64, 4, generator=draw) for _ in range(3))
+    left = (torch.arange(64) % 8) < 4
+    styles = [of_kind(backbone, "deltas", n) for n in (0, 1)]
+    apart = self_attention(tiny_scene(backbone, styles, HALVES), q, k, v)
+    for half in (left, ~left):
+        wanted = combine([Read(*(part[:, :, half] for part in (q, k, v)))])
+        assert torch.allclose(apart[:, :, half], wanted, atol=1e-6)
+    whole = combine([Read(q, k, v)])
+    kin = self_attention(tiny_scene(backbone, [styles[0]] * 2, HALVES), q, k, v)
+    assert torch.allclose(kin, whole, atol=1e-6)
+    together = self_attention(tiny_scene(backbone, styles, HALVES), q, k, v, apart=False)
+    assert torch.equal(together, whole)
 
 
 def test_structure_out_of_range_is_refused() -> None:
