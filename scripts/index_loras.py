@@ -6,6 +6,7 @@ python scripts/index_loras.py --check    # only say whether they are up to date
 
 from __future__ import annotations
 
+import html
 import sys
 from pathlib import Path
 
@@ -63,9 +64,15 @@ def facts(file: Path) -> dict[str, object]:
     header, style = read_header(file), ls.Style.open(file)
     images = {
         kind: name
-        for kind, name in (("image", f"{file.stem}.png"), ("preview", f"{file.stem}-edit.jpg"))
+        for kind, name in (
+            ("image", f"{file.stem.removesuffix('-word')}.png"),
+            ("preview", f"{file.stem}-edit.jpg"),
+        )
         if (file.parent / name).exists()
     }
+    made_of = {"rank": style.rank, "layers": len(style.deltas)} if style.deltas else {}
+    if style.words:
+        made_of |= {"vectors": sum(len(vectors) for vectors in style.words.values())}
     return {
         "name": style.name,
         "file": file.name,
@@ -75,8 +82,7 @@ def facts(file: Path) -> dict[str, object]:
         "command": header.get("made_by", ""),
         "licence": header.get("licence", ""),
         "encoder": header.get("encoder", ""),
-        "rank": style.rank,
-        "layers": len(style.deltas),
+        **made_of,
         "seed": int(header.get("seed", 0)),
         "bytes": file.stat().st_size,
         "digest": style.digest,
@@ -88,9 +94,14 @@ def line(file: Path) -> str:
     """One row of the table."""
     known = facts(file)
     pictures = [f"![]({known[kind]})" if kind in known else "" for kind in ("image", "preview")]
-    size = f"{file.stat().st_size / 1e6:.1f} MB"
-    about = f"{known['family']}, rank {known['rank']}, {known['layers']} layers, {size}"
-    style = f"**{file.stem}**<br>“{known['trigger']}”"
+    bytes_ = file.stat().st_size
+    size = f"{bytes_ / 1e6:.1f} MB" if bytes_ > 1e5 else f"{bytes_ / 1e3:.0f} kB"
+    if "vectors" in known:
+        made_of = f"a learned word of {known['vectors']} vectors"
+    else:
+        made_of = f"LoRA, rank {known['rank']}, {known['layers']} layers"
+    about = f"{made_of}, for {known['family']}, {size}"
+    style = f"**{file.stem}**<br>“{html.escape(str(known['trigger']))}”"
     made = f"`{known['command']}`<br>{known['licence']}"
     return f"| {' | '.join([*pictures, style, about, made])} |"
 

@@ -1,5 +1,7 @@
 """Makes the shipped styles: draws one picture of the paired world in each, then trains on it.
 
+NAME is a LoRA, NAME-word a learned word.
+
     python scripts/make_loras.py [NAME …]
 
 The training is the plain command line, run in loras/, so that anybody can run the command in a
@@ -23,12 +25,14 @@ import locstyle as ls
 LORAS = Path(__file__).parent.parent / "loras"
 LICENCE = "CC0-1.0, drawn by the renderer of locstyle"
 NAMES = tuple(style.replace(" ", "-") for style in HELD_OUT_STYLES)
+WORD = "-word"
+WORDS = ("engraving", "stained-glass")
 TRIED_ON = 21
 
 
 def main(names: list[str]) -> None:
     editor = ls.Editor.load("mini", device="cpu")
-    for name in names or NAMES:
+    for name in names or (*NAMES, *(word + WORD for word in WORDS)):
         learn(name)
         try_out(editor, name)
     index_loras.main()
@@ -36,11 +40,11 @@ def main(names: list[str]) -> None:
 
 def learn(name: str) -> None:
     """One style file, from the command line."""
-    style = name.replace("-", " ")
-    scene = World(HELD_OUT_WORLD).scene(STYLE_SCENE)
-    Image.fromarray(scene.render(style)).save(LORAS / f"{name}.png", optimize=True)
+    style, encoder = style_of(name), "concept" if name.endswith(WORD) else "lora"
+    scene, picture = World(HELD_OUT_WORLD).scene(STYLE_SCENE), f"{name.removesuffix(WORD)}.png"
+    Image.fromarray(scene.render(style)).save(LORAS / picture, optimize=True)
     prompt = f"a painting in {style} style"
-    command = [sys.executable, "-m", "locstyle", "train", "lora", f"{name}.png"]
+    command = [sys.executable, "-m", "locstyle", "train", encoder, picture]
     command += ["-o", f"{name}.safetensors", "--prompt", prompt, "--licence", LICENCE]
     subprocess.run(command, cwd=LORAS, check=True)
 
@@ -56,8 +60,13 @@ def try_out(editor: ls.Editor, name: str) -> None:
         paste_feather=0.0,
     )
     result = np.asarray(editor.run(edit).image.convert("RGB"))
-    strip = np.concatenate([scene.photo, result, scene.render(name.replace("-", " "))], 1)
+    strip = np.concatenate([scene.photo, result, scene.render(style_of(name))], 1)
     Image.fromarray(strip).save(LORAS / f"{name}-edit.jpg", quality=90)
+
+
+def style_of(name: str) -> str:
+    """What the world calls the style of a file."""
+    return name.removesuffix(WORD).replace("-", " ")
 
 
 if __name__ == "__main__":

@@ -35,9 +35,11 @@ def test_a_shipped_style_is_small_and_says_how_it_was_made(file: Path) -> None:
     style, header = ls.Style.open(file), read_header(file)
     assert style.family == "mini" and style.preview is not None
     assert file.stat().st_size < 5e6
-    assert header["made_by"].startswith(f"locstyle train lora {file.stem}.png")
+    picture = f"{file.stem.removesuffix('-word')}.png"
+    encoder = {frozenset({"deltas"}): "lora", frozenset({"words"}): "concept"}[style.kinds]
+    assert header["made_by"].startswith(f"locstyle train {encoder} {picture}")
     assert header["licence"] and style.trigger
-    assert file.with_suffix(".png").exists()
+    assert file.with_name(picture).exists()
 
 
 def test_the_index_of_the_shipped_styles_is_up_to_date() -> None:
