@@ -1,4 +1,4 @@
-"""Draws the examples' pictures: one scene of the paired world, masks of its parts, one style.
+"""Draws the examples' pictures: a scene of the paired world, masks of its parts, styles.
 
 python scripts/make_examples.py
 """
@@ -19,7 +19,9 @@ MASKS = {  # file: what of the scene it covers
     "meadow": ("ground",),
     "house": ("house",),
     "tree": ("tree",),
+    "lake": ("water",),
 }
+STYLES = ("swirl", "engraving")
 
 
 def main() -> None:
@@ -29,7 +31,8 @@ def main() -> None:
     for file, names in MASKS.items():
         covered = np.any([masks[name] for name in names if name in masks], axis=0)
         save(file, covered.astype(np.uint8) * np.uint8(255))
-    save("swirl", World(HELD_OUT_WORLD, SIZE).scene(STYLE_SCENE).render("swirl"))
+    for style in STYLES:
+        save(style, World(HELD_OUT_WORLD, SIZE).scene(STYLE_SCENE).render(style))
     print(scene.caption)
 
 

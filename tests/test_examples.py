@@ -12,10 +12,22 @@ from click.testing import CliRunner
 from locstyle.cli import main
 from locstyle.hookspecs import hookimpl
 from locstyle.host import Host
-from locstyle.testing import random_style, tiny_backbone
+from locstyle.style import Style
+from locstyle.testing import random_style, random_tokens, random_words, tiny_backbone
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-STYLES = ("stained-glass", "neon", "swirl", "engraving")
+STYLES = ("embroidery", "engraving", "neon", "stained-glass", "swirl")
+WORDS = ("engraving-word", "stained-glass-word")
+
+
+class Glance:
+    """Stands in for the Q-Former, whose weights fit the real `mini` alone."""
+
+    makes = frozenset({"tokens"})
+    instant = True
+
+    def encode(self, images, backbone, request, on_step):
+        return Style(request.name, backbone.family, tokens=random_tokens(backbone).tokens)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +44,16 @@ def host(mini, tmp_path, monkeypatch):
         def register_backbones(self, register):
             register("mini", lambda name, device, dtype: mini)
 
+        @hookimpl
+        def register_style_encoders(self, register):
+            register("qformer", Glance)
+
     monkeypatch.chdir(tmp_path)
     Path("loras").mkdir()
     for seed, name in enumerate(STYLES):
         random_style(mini, seed).save(f"loras/{name}.safetensors")
+    for seed, name in enumerate(WORDS):
+        random_words(mini, seed).save(f"loras/{name}.safetensors")
     host = Host(allow=["lora", "diffstyler", "singlepass", "magicstyle", "classic"])
     monkeypatch.setattr("locstyle.host.default_host", lambda: host)
     with host.temporarily(Mini()):
