@@ -32,7 +32,7 @@ results: $(VENV)/.tested
 		--method input --method recolour --method "img2img paste" --method "adain paste" \
 		--method oracle --method redrawn --method "diffstyler + lora" \
 		--method "singlepass + lora" --method "magicstyle + reference" \
-		--method "vct + concept"
+		--method "vct + concept" --method "deadiff + qformer"
 	$(BIN)/python scripts/publish_results.py out/bench
 
 clean:

@@ -164,7 +164,7 @@ def samples(output: Path, weights: Path, count: int, guidance: float, seed: int)
 @click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default="separates.png")
 @click.option("--steps", default=25, show_default=True)
-@click.option("--guidance", default=5.0, show_default=True)
+@click.option("--guidance", default=3.0, show_default=True)
 def separates(weights: Path, output: Path, steps: int, guidance: float) -> None:
     """Paint words in the styles of pictures, all held out, with a Q-Former's WEIGHTS.
 

@@ -56,7 +56,7 @@ class Painted:
 
 @torch.no_grad()
 def separation(
-    backbone: Any, trained: Trained, *, steps: int = 25, guidance: float = 5.0, asked: int = 4
+    backbone: Any, trained: Trained, *, steps: int = 25, guidance: float = 3.0, asked: int = 4
 ) -> Painted:
     """Paint the words of scenes in the styles of pictures of other scenes, none of them learned."""
     world = World(HELD_OUT_SEED, SIZE)

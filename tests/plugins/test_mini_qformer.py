@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from locstyle_plugins.deadiff.encoder import MINI, QFormer
+from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
 from locstyle_plugins.deadiff.networks import Sizes
 from locstyle_plugins.deadiff.weights import Trained, load
 from locstyle_plugins.mini import WEIGHTS, questions, separation, train_qformer
@@ -17,6 +19,8 @@ from locstyle_plugins.mini.training import Run
 from locstyle_plugins.mini.triples import held_out, triples
 from locstyle_plugins.mini.world import HELD_OUT_STYLES, TRAINING_STYLES, World
 from locstyle_plugins.mini.world.endless import endless
+from PIL import Image
+from safetensors import safe_open
 
 import locstyle as ls
 
@@ -155,3 +159,31 @@ def test_a_sheet_shows_references_and_what_they_give(
     again = separation.separation(known.backbone, other, steps=1, asked=2)
     assert np.array_equal(painted.plain, again.plain)
     assert not np.array_equal(painted.styled, again.styled)
+
+
+def test_shipped_weights_tell_styles_from_scenes(known: Seen) -> None:
+    """Styles never learned: two scenes in one style are nearer than one scene in two."""
+    encoder, world = QFormer(), World(5000, 128)
+    fine = {
+        site.name for n, site in enumerate(cross_sites(known.backbone.sites)) if n not in SEMANTIC
+    }
+    found = {}
+    for number in (0, 1):
+        for style in HELD_OUT_STYLES[:3]:
+            picture = Image.fromarray(world.scene(number).render(style))
+            tokens = encoder.encode([picture], known.backbone, ls.StyleRequest("x", "")).tokens
+            assert len(tokens) == 16 and all(part.k.shape[0] == 16 for part in tokens.values())
+            found[style, number] = torch.cat([tokens[name].v.flatten() for name in sorted(fine)])
+    for style in HELD_OUT_STYLES[:3]:
+        apart = torch.dist(found[style, 0], found[style, 1])
+        others = [
+            torch.dist(found[style, 0], found[o, 0]) for o in HELD_OUT_STYLES[:3] if o != style
+        ]
+        assert apart < min(others)
+
+
+def test_shipped_weights_are_small_and_half_precision() -> None:
+    with safe_open(MINI, "pt") as file:
+        kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}
+    assert {kind for key, kind in kinds.items() if key.startswith("network.")} == {"F16"}
+    assert MINI.stat().st_size < 8e6 and MINI.suffix == ".safetensors"
