@@ -80,8 +80,9 @@ class QFormer:
 
         if not self.options.weights and backbone.family != "mini":
             raise ls.StyleError(
-                f"qformer: locstyle ships weights for mini only, not for {backbone.family!r}; give "
-                "a converted checkpoint: -O weights=deadiff.safetensors (see `locstyle convert`)"
+                f"qformer: locstyle ships weights for mini only, not for {backbone.family!r}; make "
+                "a style file with a converted checkpoint (see `locstyle convert`): `locstyle train "
+                "qformer PICTURE -O weights=deadiff.safetensors -o mine.safetensors`"
             )
         path = Path(self.options.weights or MINI).expanduser()
         if not path.is_file():
