@@ -81,8 +81,8 @@ class QFormer:
         if not self.options.weights and backbone.family != "mini":
             raise ls.StyleError(
                 f"qformer: locstyle ships weights for mini only, not for {backbone.family!r}; make "
-                "a style file with a converted checkpoint (see `locstyle convert`): `locstyle train "
-                "qformer PICTURE -O weights=deadiff.safetensors -o mine.safetensors`"
+                "a style file with a converted checkpoint (see `locstyle convert`): `locstyle "
+                "train qformer PICTURE -O weights=deadiff.safetensors -o mine.safetensors`"
             )
         path = Path(self.options.weights or MINI).expanduser()
         if not path.is_file():
