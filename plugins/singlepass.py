@@ -49,7 +49,7 @@ class SinglePass:
     @dataclass(frozen=True)
     class Options:
         guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); pictures alone are not guided
-        structure: float = 0.5  # how strongly the photo's layout holds, 0 to 1
+        structure: float = 0.4  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
