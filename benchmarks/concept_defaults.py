@@ -41,6 +41,7 @@ ENCODER: tuple[dict[str, object], ...] = (
     {"l1": 1.0},
     {"words": 1},
     {"init": "painting"},
+    {"preset": "reference"},
 )
 FUSION: tuple[dict[str, object], ...] = (
     {},
@@ -144,7 +145,8 @@ def concept(setting: Setting, style: str, options: Mapping[str, object]) -> tupl
     if not path.exists():
         prompt, bookmark = f"a painting in {style} style", path.with_suffix(".resume")
         request = ls.StyleRequest(slug(style), prompt, resume=bookmark)
-        encoder = setting.editor.host.style_encoder("concept", given)
+        preset = given.pop("preset", None)
+        encoder = setting.editor.host.style_encoder("concept", given, preset=preset)
         image = Image.fromarray(style_picture(style, 128).picture)
         start = time.process_time()
         learned = encoder.encode([image], backbone, request, lambda step: None)

@@ -1,6 +1,7 @@
 """How near does a photo come back from its inversion, and what does that cost?
 
     python benchmarks/inversion.py --out OUT [--photos 2] [--steps 50] [--pivot-iterations 10]
+        [--only pivot]
 
 Photos of the held-out world. Prints PSNR in dB of what comes back, against the photo as the
 autoencoder has it, beside rows and CPU seconds of the way up; writes OUT/inversion.json and
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=2)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--pivot-iterations", type=int, default=10)
+    parser.add_argument("--only", default="", help="the ways with this in their name")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--device", default="cpu")
@@ -96,6 +98,8 @@ def main() -> None:
     pictures = [("photo", Image.fromarray(photo)) for photo in photos]
     rows = []
     for way in ways(wanted.steps, wanted.pivot_iterations):
+        if wanted.only not in way.name:
+            continue
         row, made = measured(backbone, way, photos, wanted.steps)
         rows.append(row)
         pictures += [(way.name, picture) for picture in made]
