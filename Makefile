@@ -16,7 +16,7 @@ $(VENV)/.tested: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	@mkdir -p out
-	$(BIN)/locstyle run examples/two-regions.yaml -o out/demo.png --contact-sheet out/demo-sheet.png
+	$(BIN)/locstyle run examples/four-kinds.yaml -o out/demo.png --contact-sheet out/demo-sheet.png
 	@echo "styled photo:   $(CURDIR)/out/demo.png"
 	@echo "contact sheet:  $(CURDIR)/out/demo-sheet.png"
 

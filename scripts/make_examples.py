@@ -21,7 +21,7 @@ MASKS = {  # file: what of the scene it covers
     "tree": ("tree",),
     "lake": ("water",),
 }
-STYLES = ("swirl", "engraving")
+STYLES = ("engraving", "neon", "swirl")
 
 
 def main() -> None:

@@ -170,3 +170,18 @@ def test_the_python_of_the_selection_page_runs(tmp_path, monkeypatch):
     (code,) = blocks("selections.md", "python")
     exec(compile(code, "selections.md", "exec"), {})
     assert ls.Mask.open("sky.png", (64, 64)).area == 1
+
+
+def test_the_gallery_shows_the_recipes_it_was_made_from():
+    page = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\[examples/(\S+)\.yaml\]\(\.\./examples/\1\.yaml\).*?^```yaml\n(.*?)^```",
+        page,
+        re.MULTILINE | re.DOTALL,
+    )
+    examples = DOCS.parent / "examples"
+    kinds = {path.stem for path in examples.glob("kind-*.yaml")}
+    assert {name for name, _ in shown} == {"four-kinds", *kinds}
+    for name, recipe in shown:
+        assert recipe == (examples / f"{name}.yaml").read_text(encoding="utf-8")
+        assert (DOCS / f"pictures/gallery-{name}.jpg").stat().st_size < 4e5
