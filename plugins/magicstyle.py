@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import locstyle as ls
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from torch import Tensor
 
 
@@ -131,6 +133,7 @@ class FeatureFusion:
 
     options: MagicStyle.Options
     rows: Mapping[ls.SceneReference, str]
+    _areas: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
 
     def plain(self, mine: ls.Read, content: ls.Donor) -> ls.Read:
         """A(q̂, k_content, v_content)."""
@@ -176,13 +179,18 @@ class FeatureFusion:
         )
         size = (call.size[0] // site.scale, call.size[1] // site.scale)
         weights = [
-            one.strength / len(one.references) * reference.at(*size).flatten()
+            one.strength / len(one.references) * self._area(reference, size, k)
             for one, reference in used
         ]
         alike = len({one.strength / len(one.references) for one, _ in used}) == 1
-        return _Keys(
-            k, v, torch.cat(weights).to(k), alike and all(ref.area is None for _, ref in used)
-        )
+        return _Keys(k, v, torch.cat(weights), alike and all(ref.area is None for _, ref in used))
+
+    def _area(self, reference: ls.SceneReference, size: tuple[int, int], like: Tensor) -> Tensor:
+        """How much each of its tokens counts [n], kept for the whole edit."""
+        key = (reference, size, like.device, like.dtype)
+        if key not in self._areas:
+            self._areas[key] = reference.at(*size).flatten().to(like)
+        return self._areas[key]
 
 
 class _Keys(NamedTuple):
