@@ -127,8 +127,8 @@ def losses(scores: Sequence[tuple[str, dict[str, Score]]]) -> str:
             lost["colour"].append(str(number))
         if mixed.psnr <= photo.psnr:
             lost["PSNR"].append(str(number))
-    said = [f"{figure} of {' and '.join(where)}" for figure, where in lost.items() if where]
-    return ", ".join(said) or "nothing"
+    said = [f"{figure} of {', '.join(where)}" for figure, where in lost.items() if where]
+    return "; ".join(said) or "nothing"
 
 
 def shown(name: str, result: ls.Result, *, busy: bool) -> Iterator[str]:
