@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+GUIDANCE = {"deltas": 2.0, "tokens": 3.0, "words": 4.0}
+"""What each kind of style wants: the milder it is, the more."""
+
+
+def guidance_of(region: ls.SceneRegion) -> float:
+    """What the strongest of its kinds wants; a prompt alone is guided as a LoRA is."""
+    return min((w for kind, w in GUIDANCE.items() if kind in region.kinds), default=2.0)
+
+
 class Layout(NamedTuple):
     """How a region keeps the photo's layout: what `structure` means."""
 
@@ -48,7 +57,7 @@ class SinglePass:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); pictures alone are not guided
+        guidance: float | None = None  # w in eps_- + w (eps_+ - eps_-); None: by kind of style
         structure: float = 0.4  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
@@ -90,7 +99,16 @@ class SinglePass:
         return [Layout.of(structure) for structure in (default, *own)]
 
     def _guidance(self, scene: ls.Scene) -> list[float]:
-        return [1.0 if r.kinds == {"reference"} else self.options.guidance for r in scene.regions]
+        """By region. Pictures alone are not guided: that strengthens what is learned or said."""
+        asked = self.options.guidance
+        return [
+            1.0
+            if region.kinds == {"reference"}
+            else guidance_of(region)
+            if asked is None
+            else asked
+            for region in scene.regions
+        ]
 
     def _branches(self, scene: ls.Scene, layouts: Sequence[Layout]) -> Iterator[ls.Branch]:
         """The photo's row as long as anybody looks at it, the pictures' rows, and the pair."""

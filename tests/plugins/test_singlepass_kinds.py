@@ -210,6 +210,18 @@ def test_each_region_has_its_guidance_and_structure(backbone: UNetBackbone) -> N
         assert apart[:, :4].mean() > 1.5 * apart[:, 4:].mean()
 
 
+def test_guidance_is_by_kind_where_nobody_sets_it(backbone: UNetBackbone) -> None:
+    wanted = {"deltas": 2.0, "words": 4.0, "tokens": 3.0, "reference": 1.0}
+    for kind, w in wanted.items():
+        scene = tiny_scene(backbone, [of_kind(backbone, kind)], EVERYWHERE)
+        own = edited(scene, 0, guidance=w)
+        assert torch.equal(run(scene), run(own)), kind
+        common = SinglePass(SinglePass.Options(guidance=2.5))
+        assert torch.equal(run(scene, common), run(own, common)) == (kind == "reference")
+    both = tiny_scene(backbone, [[of_kind(backbone, kind) for kind in KINDS]], EVERYWHERE)
+    assert torch.equal(run(both), run(edited(both, 0, guidance=2.0)))
+
+
 def test_structure_goes_from_new_noise_to_the_photos_attention() -> None:
     assert Layout.of(0.0) == Layout(attention=0.0, feature=0.0, queries=0.0, fresh=1.0)
     assert Layout.of(0.5) == Layout(attention=0.5, feature=0.6, queries=0.25, fresh=0.0)
