@@ -81,6 +81,7 @@ class Runs:
 
     bench: Bench
     styles: Styles
+    options: dict[str, object] = field(default_factory=dict)  # of the fusion, in every variant
     _known: dict[tuple[object, ...], list[dict[str, float]]] = field(default_factory=dict)
 
     def get(self, case: Case, kinds: Sequence[str], variant: Variant) -> Done:
@@ -88,7 +89,7 @@ class Runs:
         pairs = zip(kinds, case.styles, strict=True)
         styles = [self.styles.get(ENCODERS[kind], style) for kind, style in pairs]
         facts = [case.digest, *(style.digest for style in styles), self.bench.settings.steps]
-        facts += [variant.options, variant.feather, variant.statistics]
+        facts += [self.options | variant.options, variant.feather, variant.statistics]
         stamp = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         name = slug(" ".join([case.name, *kinds, *case.shown, variant.name]))
         path = self.bench.settings.out / "runs" / f"{name}-{stamp}.npz"
@@ -104,7 +105,7 @@ class Runs:
     def _run(self, case: Case, styles: Sequence[ls.Style], variant: Variant) -> Done:
         wanted = replace(
             edit(self.bench, case, "singlepass", styles),
-            fusion=ls.Fusing("singlepass", options=variant.options),
+            fusion=ls.Fusing("singlepass", options=self.options | variant.options),
             feather=variant.feather,
         )
         backbone: Any = self.bench.editor.backbone

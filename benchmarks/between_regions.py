@@ -1,7 +1,7 @@
 """What do adjacent regions do to each other? Leak and seam, by pair of kinds and by cause.
 
     python benchmarks/between_regions.py --out OUT [--styles FOLDER] [--only pairs]
-    python benchmarks/between_regions.py --out OUT --only causes --pairs deltas-words
+    python benchmarks/between_regions.py --out OUT --only causes --options '{"apart": false}'
 
 The sky of a held-out scene gets one style, all else another, by `singlepass`: both at once, and
 each alone. What a region's pixels do when the other is styled is leak. OUT keeps every picture, so
@@ -35,6 +35,7 @@ from locstyle.trajectory_cache import TrajectoryCache
 
 VARIANTS = (
     Variant(),
+    Variant("self-attention as one", {"apart": False}),
     Variant("self-attention apart", {"apart": True}),
     Variant("GroupNorm of each region", statistics="own"),
     Variant("GroupNorm of the photo", statistics="photo"),
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--weights", help="of the encoder qformer; default: the shipped ones")
     parser.add_argument("--only", choices=("pairs", "causes"))
     parser.add_argument("--pairs", default="deltas-reference,words-tokens", help="for the causes")
+    parser.add_argument("--options", type=json.loads, default={}, help="of singlepass, as JSON")
     parser.add_argument("--scenes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--backbone", default="mini")
@@ -81,12 +83,17 @@ def main() -> None:
     settings = Settings(**shared, shipped=True, encoders=encoders)
     cache = TrajectoryCache(wanted.out / "inversions")
     editor = ls.Editor.load(wanted.backbone, device=wanted.device, cache=cache)
-    runs = Runs(Bench(editor, settings, lambda _: None), Styles(editor, settings, lambda _: None))
+    bench, styles = Bench(editor, settings, ignored), Styles(editor, settings, ignored)
+    runs = Runs(bench, styles, wanted.options)
     cases = list(sky_cases(wanted.scenes, settings.size))
     if wanted.only != "causes":
         write(wanted.out / "pairs", list(pair_rows(runs, cases)))
     for pair in wanted.pairs.split(",") if wanted.only != "pairs" else ():
         write(wanted.out / f"causes-{pair}", list(cause_rows(runs, cases, pair.split("-"))))
+
+
+def ignored(step: ls.Step) -> None:
+    """Progress is a line per edit."""
 
 
 class Row(NamedTuple):
