@@ -25,6 +25,7 @@ from .engine.interventions import Share as Share
 from .engine.interventions import ShareFeature as ShareFeature
 from .engine.interventions import keep_layout as keep_layout
 from .engine.interventions import layout_sites as layout_sites
+from .engine.norms import RegionalNorm as RegionalNorm
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
 from .engine.plan import Compose as Compose

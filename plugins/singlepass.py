@@ -61,6 +61,7 @@ class SinglePass:
         structure: float = 0.4  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
+        norms_apart: bool = False  # True: GroupNorm's statistics are each style's own
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
@@ -74,7 +75,7 @@ class SinglePass:
         self.inversion = ls.Inversion()
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
-        ownership, layouts = ls.Ownership(scene.partition), self._layouts(scene)
+        o, ownership, layouts = self.options, ls.Ownership(scene.partition), self._layouts(scene)
         start = scene.start([layout.fresh for layout in layouts[1:]])
         return ls.Plan(
             branches=tuple(self._branches(scene, layouts)),
@@ -82,10 +83,11 @@ class SinglePass:
                 ls.Deltas(scene.regions, ownership, plain=self._plain),
                 self._texts(scene, ownership),
                 *self._layout(scene, ownership, layouts),
+                *([ls.RegionalNorm(ownership, _kin(scene.regions))] if o.norms_apart else ()),
             ),
             compose=ls.guided("-", "+", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
-            start=ls.toned(scene, start) if self.options.adain else start,
+            start=ls.toned(scene, start) if o.adain else start,
         )
 
     @property

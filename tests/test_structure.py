@@ -38,7 +38,7 @@ FLOORS = (
     {"engine.plan"},
     {"engine.scene"},
     {"engine.deltas", "engine.extra_tokens", "engine.interventions", "engine.regional"}
-    | {"engine.tone"},
+    | {"engine.norms", "engine.tone"},
     {"engine.denoise", "protocols", "prompting"},
     {"hookspecs", "host", "result"},
     {

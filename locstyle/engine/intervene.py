@@ -70,7 +70,8 @@ class Call:
 class Intervention(Protocol):
     """A pure rewrite of what some sites read or emit; never writes in place, keeps no state.
 
-    An intervention has `attend`, `feature` or both; `attach` looks for them by the site's role.
+    An intervention has `attend`, `feature`, `normalize` or several of them; `attach` looks for them
+    by the site's role.
     """
 
     def where(self, sites: Sites) -> Iterable[Site]:
@@ -91,6 +92,16 @@ class Features(Intervention, Protocol):
 
     def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
         """The output to use instead of `y`, the layer's output for input `x`."""
+        ...
+
+
+class Normalizes(Intervention, Protocol):
+    """An intervention on a GroupNorm."""
+
+    def normalize(
+        self, site: Site, call: Call, layer: nn.GroupNorm, x: Tensor, y: Tensor
+    ) -> Tensor:
+        """The output to use instead of `y`, the layer's output for input `x` [rows, C, h, w]."""
         ...
 
 
@@ -126,7 +137,10 @@ def attach(
     with ExitStack() as stack:
         for site, actors in _by_site(sites, interventions).items():
             module = modules[site.name]
-            if site.role in ("self", "cross"):
+            if site.role == "norm":
+                hook = _norm_hook(site, attachment, _able(actors, "normalize", site))
+                stack.callback(module.register_forward_hook(hook).remove)
+            elif site.role in ("self", "cross"):
                 _set_processor(
                     stack, module, processor(site, attachment, _able(actors, "attend", site))
                 )
@@ -166,6 +180,18 @@ def _hook(site: Site, attachment: Attachment, actors: Sequence[Features]) -> Cal
         call = attachment.now()
         for actor in actors:
             output = actor.feature(site, call, inputs[0], output)
+        return output
+
+    return run
+
+
+def _norm_hook(
+    site: Site, attachment: Attachment, actors: Sequence[Normalizes]
+) -> Callable[..., Tensor]:
+    def run(layer: nn.GroupNorm, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        call = attachment.now()
+        for actor in actors:
+            output = actor.normalize(site, call, layer, inputs[0], output)
         return output
 
     return run

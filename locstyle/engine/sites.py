@@ -8,7 +8,7 @@ from typing import Literal
 
 from locstyle.errors import SiteError, did_you_mean
 
-Role = Literal["self", "cross", "conv", "linear"]
+Role = Literal["self", "cross", "conv", "linear", "norm"]
 Stage = Literal["down", "mid", "up", "io"]
 Side = Literal["image", "text", "none"]
 
@@ -21,7 +21,8 @@ class Site:
     stage: up depth 4 is "decoder layer 4" of Plug-and-Play and `output_blocks.4` of the original
     Stable Diffusion. `scale` is how many latent pixels one token spans along a side (1, 2, 4, 8).
     `side` says what the layer's input tokens are: image positions, text tokens, or neither (a time
-    embedding). `shape` is the weight's shape, `()` for attention sites, which have no one weight.
+    embedding). `shape` is that of the weight a style may change, `()` for attention sites, which
+    have no one weight, and for norms.
     """
 
     name: str

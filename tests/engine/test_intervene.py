@@ -32,6 +32,9 @@ class Nothing:
     def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
         return y
 
+    def normalize(self, site: Site, call: Call, layer: object, x: Tensor, y: Tensor) -> Tensor:
+        return y
+
 
 def _inputs() -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)

@@ -14,8 +14,8 @@ _TIME = re.compile(r"time_emb")
 
 
 def unet_sites(unet: Any) -> Sites:
-    """Every attention, convolution and linear layer of a `UNet2DConditionModel`, in module
-    order."""
+    """Every attention, convolution, linear layer and GroupNorm of a `UNet2DConditionModel`, in
+    module order."""
     blocks = len(unet.config.block_out_channels)
     layers = unet.config.layers_per_block
     return Sites(
@@ -26,7 +26,7 @@ def unet_sites(unet: Any) -> Sites:
             _depth(name, layers),
             _scale(name, blocks),
             _side(name),
-            () if role in ("self", "cross") else tuple(module.weight.shape),
+            () if role in ("self", "cross", "norm") else tuple(module.weight.shape),
         )
         for name, module in unet.named_modules()
         if (role := _role(name, module)) is not None
@@ -38,6 +38,8 @@ def _role(name: str, module: nn.Module) -> Role | None:
         return "self" if name.endswith("attn1") else "cross"
     if isinstance(module, nn.Conv2d):
         return "conv"
+    if isinstance(module, nn.GroupNorm):
+        return "norm"
     return "linear" if isinstance(module, nn.Linear) else None
 
 
