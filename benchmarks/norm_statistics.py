@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import locstyle as ls
+from locstyle.engine.norms import normalized
 
 Statistics = Literal["shared", "own", "photo"]
 
@@ -49,23 +50,9 @@ def _normalizing(
             one = torch.ones(1, *x.shape[-2:]).to(x)
             output[mixed] = normalized(module, x[mixed], one, x[source][None])
         else:
-            own = ownership.image([call.rows[mixed[0]]], x.shape[-2:], x)[0]
-            output[mixed] = normalized(module, x[mixed], own, x[mixed])
+            own = ownership.mixed((x.shape[-2], x.shape[-1]), x)
+            there = own[own.flatten(1).any(1)]
+            output[mixed] = normalized(module, x[mixed], there, x[mixed])
         return output
 
     return hook
-
-
-def normalized(module: nn.GroupNorm, x: Tensor, own: Tensor, like: Tensor) -> Tensor:
-    """GroupNorm of x [rows, C, h, w] with statistics of `like` by owner, `own` [owners, h, w].
-
-    The plain layer where one owner has everything and `like` is `x`.
-    """
-    groups, y = module.num_groups, torch.zeros_like(x)
-    split, given = (one.unflatten(1, (groups, -1)) for one in (x, like))
-    for share in own[own.flatten(1).sum(1) > 0]:
-        weight = share / (share.sum() * given.shape[2])
-        mean = (weight * given).sum((2, 3, 4), keepdim=True)
-        spread = (weight * (given - mean) ** 2).sum((2, 3, 4), keepdim=True)
-        y += share * ((split - mean) / (spread + module.eps).sqrt()).flatten(1, 2)
-    return y * module.weight[:, None, None] + module.bias[:, None, None]

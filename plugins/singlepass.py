@@ -22,7 +22,12 @@ GUIDANCE = {"deltas": 2.0, "tokens": 3.0, "words": 4.0}
 
 
 def guidance_of(region: ls.SceneRegion) -> float:
-    """What the strongest of its kinds wants; a prompt alone is guided as a LoRA is."""
+    """What the strongest of its kinds wants; a prompt alone is guided as a LoRA is.
+
+    Pictures alone are not: guidance strengthens what is learned or said.
+    """
+    if region.kinds == {"reference"}:
+        return 1.0
     return min((w for kind, w in GUIDANCE.items() if kind in region.kinds), default=2.0)
 
 
@@ -101,16 +106,9 @@ class SinglePass:
         return [Layout.of(structure) for structure in (default, *own)]
 
     def _guidance(self, scene: ls.Scene) -> list[float]:
-        """By region. Pictures alone are not guided: that strengthens what is learned or said."""
-        asked = self.options.guidance
-        return [
-            1.0
-            if region.kinds == {"reference"}
-            else guidance_of(region)
-            if asked is None
-            else asked
-            for region in scene.regions
-        ]
+        """By region: as asked, where the region is guided at all."""
+        asked, own = self.options.guidance, [guidance_of(region) for region in scene.regions]
+        return own if asked is None else [w if w == 1 else asked for w in own]
 
     def _branches(self, scene: ls.Scene, layouts: Sequence[Layout]) -> Iterator[ls.Branch]:
         """The photo's row as long as anybody looks at it, the pictures' rows, and the pair."""
@@ -233,8 +231,7 @@ class Reading:
         key = (self.kin[owner], size, like.device, like.dtype)
         if key not in self._sights:
             kin = [other for other, first in enumerate(self.kin) if first == self.kin[owner]]
-            own = self.ownership.image((ls.Row("", ls.MIXED),), size, like)[0, kin]
-            shares = own.sum(0).flatten()
+            shares = self.ownership.mixed(size, like)[kin].sum(0).flatten()
             keys = shares.nonzero().flatten()
             bias = shares[keys].log()
             self._sights[key] = _Sight(keys, bias[None, None, None] if bool(bias.any()) else None)

@@ -55,6 +55,10 @@ class Call:
                 return index
         return None
 
+    def indices(self, names: Iterable[str]) -> list[int]:
+        """The batch indices of the rows of those names, as far as they are part of this call."""
+        return [index for name in names if (index := self.index(name)) is not None]
+
     def donor(self, site: Site, name: str, part: str, values: Tensor) -> Tensor | None:
         """What row `name` has at `site`: from `values` [rows, …] now, or from earlier in this step.
 

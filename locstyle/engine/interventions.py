@@ -61,7 +61,7 @@ class Share:
         rate = self.rate(call.t)
         if given is None or rate == 0:
             return values
-        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        rows = call.indices(self.to)
         blended = values.clone()
         blended[rows] = rate * given + (1 - rate) * values[rows]
         return blended
@@ -96,7 +96,7 @@ class ShareFeature:
         if not self.window.holds(call.fraction):
             return y
         given = call.donor(site, self.donor, "feature", y)
-        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        rows = call.indices(self.to)
         if given is None or not rows:
             return y
         shared = y.clone()

@@ -28,7 +28,7 @@ class Ownership:
 
     def image(self, rows: Sequence[Row], size: tuple[int, int], like: Tensor) -> Tensor:
         """Ownership of image tokens at `size` (height, width): [rows, regions + 1, h, w]."""
-        mixed = self._resampled(size, like)
+        mixed = self.mixed(size, like)
         return torch.stack(
             [mixed if row.owner == MIXED else self._one_hot(row.owner, mixed) for row in rows]
         )
@@ -45,7 +45,8 @@ class Ownership:
             [mixed if row.owner == MIXED else eye[row.owner].expand_as(mixed) for row in rows]
         )
 
-    def _resampled(self, size: tuple[int, int], like: Tensor) -> Tensor:
+    def mixed(self, size: tuple[int, int], like: Tensor) -> Tensor:
+        """That of a `MIXED` row alone: [regions + 1, h, w]."""
         key = (*size, like.device, like.dtype)
         if key not in self._at:
             self._at[key] = self._partition.at(*size).to(like)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from locstyle.engine.attend import Read
-from locstyle.engine.intervene import MIXED, Call, Row
+from locstyle.engine.intervene import Call
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.plan import Window
 from locstyle.engine.sites import Site, Sites
@@ -64,7 +64,7 @@ class RegionalReads:
 
     def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
         donors = self._donors(site, call, reads[0])
-        rows = {index for name in self.to if (index := call.index(name)) is not None}
+        rows = set(call.indices(self.to))
         if not rows or not self.window.holds(call.fraction):
             return reads
         rest = set(range(len(call.rows))) - rows
@@ -105,7 +105,7 @@ class RegionalReads:
             if len(set(groups)) == 1:
                 self._known[key] = {0: (None, 1.0)}
             else:
-                own = self.ownership.image((Row("", MIXED),), size, like)[0].flatten(1)
+                own = self.ownership.mixed(size, like).flatten(1)
                 self._known[key] = dict(_shared(own, groups))
         return self._known[key]
 
@@ -139,13 +139,13 @@ class RegionalFeature:
     def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
         taking = [owner for owner, w in enumerate(self.windows) if w.holds(call.fraction)]
         given = call.donor(site, self.donor, "feature", y)
-        rows = [index for name in self.to if (index := call.index(name)) is not None]
+        rows = call.indices(self.to)
         if given is None or not rows or not taking:
             return y
         taken = y.clone()
         if len(taking) == len(self.windows):
             taken[rows] = given
             return taken
-        own = self.ownership.image((Row("", MIXED),), (y.shape[-2], y.shape[-1]), y)[0]
+        own = self.ownership.mixed((y.shape[-2], y.shape[-1]), y)
         taken[rows] = torch.lerp(y[rows], given.expand_as(y[rows]), own[taking].sum(0))
         return taken

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import locstyle as ls
 
-from .layers import SEMANTIC, cross_sites
+from .layers import content_sites, cross_sites
 
 QUERIES = 16  # tokens of zeros that stand for an absent picture
 
@@ -79,9 +79,9 @@ class DEADiff:
 
     def _tokens(self, scene: ls.Scene, ownership: ls.Ownership) -> ls.Intervention:
         """Joint text-image cross-attention, eq. 4, by region."""
-        crosses = [site.name for site in cross_sites(scene.backbone.sites)]
-        coarse = {crosses[number] for number in SEMANTIC}
-        fine = set(crosses) - coarse
+        sites = scene.backbone.sites
+        coarse = {site.name for site in content_sites(sites)}
+        fine = {site.name for site in cross_sites(sites)} - coarse
         return ls.ExtraTokens(
             scene.regions,
             ownership,
