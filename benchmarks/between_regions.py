@@ -30,8 +30,8 @@ from locstyle_plugins.bench.styles import Styles
 from PIL import Image
 
 import locstyle as ls
+from locstyle.job.cache import TrajectoryCache
 from locstyle.sheet import contact_sheet
-from locstyle.trajectory_cache import TrajectoryCache
 
 VARIANTS = (
     Variant(),

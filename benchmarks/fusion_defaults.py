@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 import locstyle as ls
+from locstyle.job.cache import TrajectoryCache
 from locstyle.sheet import contact_sheet
-from locstyle.trajectory_cache import TrajectoryCache
 
 # Options of the fusion; "strength" is that of the regions, on LoRAs learned with `scale=0.7`.
 _LORA: tuple[dict[str, object], ...] = (

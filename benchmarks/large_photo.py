@@ -103,7 +103,7 @@ def run(name: str, path: Path, grid: int) -> dict[str, float]:
     from PIL import Image
 
     import locstyle as ls
-    from locstyle.segment_file import read_segments, write_segments
+    from locstyle.segments.file import read_segments, write_segments
     from locstyle.testing import two_objects
 
     cpu = torch.device("cpu")

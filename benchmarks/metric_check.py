@@ -8,7 +8,7 @@ painting should be nearer than crops of two (AUC, chance 0.5; nearest neighbour,
 recolour gap is the share of the way from photo to painting that palette alone covers, 100 % being
 another crop of the painting. What `beyond_recolour` gives to pictures that deserve nothing (a photo
 as it is, and blurred) and to one that deserves much (another crop of the painting) is printed
-beside the yardsticks of `locstyle.texture`.
+beside the yardsticks of `locstyle.measure.texture`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from skimage.color import rgb2lab
 
-from locstyle import measure, texture
+from locstyle import measure
+from locstyle.measure import texture
 
 SIDE = 256  # pixels of a crop
 PARTS = ("bands", "gradients", "patches")

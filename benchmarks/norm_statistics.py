@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import locstyle as ls
-from locstyle.engine.norms import normalized
+from locstyle.engine.interventions.norms import normalized
 
 Statistics = Literal["shared", "own", "photo"]
 

@@ -22,8 +22,8 @@ from locstyle_plugins.magicstyle import MagicStyle
 from PIL import Image, ImageOps
 
 import locstyle as ls
+from locstyle.job.cache import TrajectoryCache
 from locstyle.sheet import contact_sheet
-from locstyle.trajectory_cache import TrajectoryCache
 
 FIGURES = ("edges", "ssim", "texture_style", "colour_style", "seam")
 

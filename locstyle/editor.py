@@ -15,20 +15,21 @@ from torch import Tensor
 
 from locstyle import __version__, measure
 from locstyle.edit import Edit
-from locstyle.engine.backbone import Backbone, load_backbone
+from locstyle.engine.backbone import Backbone
+from locstyle.engine.backbones.load import load_backbone
 from locstyle.engine.denoise import Denoised, denoise
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, ignore
 from locstyle.engine.scene import Scene
+from locstyle.job.make_scene import make_scene
+from locstyle.job.resolve import Job, resolve
 from locstyle.photo import Photo
-from locstyle.resolve import Job, resolve
 from locstyle.result import Report, Result
-from locstyle.scene import make_scene
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
-    from locstyle.inversions import Inversions
-    from locstyle.trajectory_cache import TrajectoryCache
+    from locstyle.job.cache import TrajectoryCache
+    from locstyle.job.inversions import Inversions
+    from locstyle.plugin.host import Host
 
 
 class Editor:
@@ -40,7 +41,7 @@ class Editor:
     def __init__(
         self, backbone: Backbone, host: Host | None = None, *, cache: TrajectoryCache | None = None
     ) -> None:
-        from locstyle.host import default_host
+        from locstyle.plugin.host import default_host
 
         self.backbone = backbone
         self.host = host or default_host()
@@ -62,7 +63,7 @@ class Editor:
         Raises:
             BackboneError: nothing of that name can be loaded.
         """
-        from locstyle.host import default_host
+        from locstyle.plugin.host import default_host
 
         host = host or default_host()
         if str(name) in host.names("backbones"):

@@ -21,8 +21,8 @@ from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import read_options
 from locstyle.edit import Edit, Fusing, Region, Segmenting, Styling
 from locstyle.errors import RecipeError
-from locstyle.hookspecs import hookimpl
-from locstyle.host import Host
+from locstyle.plugin.hookspecs import hookimpl
+from locstyle.plugin.host import Host
 from locstyle.testing import random_style
 
 
@@ -382,8 +382,8 @@ def test_coverage_and_overlap_are_told_before_the_run(locstyle, folder):
 
 def test_a_dry_run_keeps_the_segmenter_and_its_list(locstyle, folder):
     from locstyle.photo import Photo
-    from locstyle.segment_file import write_segments
     from locstyle.segments import Segment
+    from locstyle.segments.file import write_segments
 
     boxes = np.zeros((2, 40, 48), bool)
     boxes[0, :, :9] = boxes[1, :, 30:] = True

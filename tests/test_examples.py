@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from locstyle.cli import main
-from locstyle.hookspecs import hookimpl
-from locstyle.host import Host
+from locstyle.plugin.hookspecs import hookimpl
+from locstyle.plugin.host import Host
 from locstyle.style import Style
 from locstyle.testing import random_style, random_tokens, random_words, tiny_backbone
 
@@ -55,7 +55,7 @@ def host(mini, tmp_path, monkeypatch):
     for seed, name in enumerate(WORDS):
         random_words(mini, seed).save(f"loras/{name}.safetensors")
     host = Host(allow=["lora", "diffstyler", "singlepass", "magicstyle", "classic"])
-    monkeypatch.setattr("locstyle.host.default_host", lambda: host)
+    monkeypatch.setattr("locstyle.plugin.host.default_host", lambda: host)
     with host.temporarily(Mini()):
         yield host
 

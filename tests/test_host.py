@@ -15,8 +15,9 @@ from typing import ClassVar, Literal
 import pytest
 
 from locstyle.errors import PluginError, RecipeError
-from locstyle.hookspecs import hookimpl
-from locstyle.host import Host, cache_folder, default_host
+from locstyle.files import cache_folder
+from locstyle.plugin.hookspecs import hookimpl
+from locstyle.plugin.host import Host, default_host
 
 HOOKS = (
     "register_segmenters",
@@ -102,7 +103,7 @@ def installed(tmp_path, monkeypatch):
 
 
 GOOD = """
-from locstyle.hookspecs import hookimpl
+from locstyle.plugin.hookspecs import hookimpl
 
 class {cls}:
     def plan(self, scene): ...
@@ -404,7 +405,7 @@ def test_a_factory_without_options_takes_none(host):
 def test_every_hook_is_documented_with_its_exact_signature():
     from inspect import signature
 
-    from locstyle import hookspecs
+    from locstyle.plugin import hookspecs
 
     page = Path(__file__).parents[1].joinpath("docs/plugins.md").read_text(encoding="utf-8")
     for hook in HOOKS:

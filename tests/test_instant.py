@@ -13,7 +13,7 @@ import locstyle as ls
 from locstyle.cli.regions import read_regions
 from locstyle.edit import FromPicture
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.instant import instant_encoders, instant_style
+from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.replay import compare, embedded_edit
 from locstyle.testing import random_tokens
 

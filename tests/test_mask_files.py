@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from locstyle import Mask, MaskError, Photo
-from locstyle.mask_files import open_alpha, open_map, open_mask, open_scribble
-from locstyle.mask_ranges import colour_range, luminance_range
+from locstyle.masks.ranges import colour_range, luminance_range
+from locstyle.segments.mask_files import open_alpha, open_map, open_mask, open_scribble
 
 SIZE = (20, 30)
 INSIDE = np.zeros(SIZE, bool)

@@ -14,8 +14,8 @@ from PIL import Image
 
 from locstyle.cli import main
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.hookspecs import hookimpl
-from locstyle.host import Host
+from locstyle.plugin.hookspecs import hookimpl
+from locstyle.plugin.host import Host
 from locstyle.style import Style
 
 Locstyle = Callable[..., Result]

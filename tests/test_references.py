@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import locstyle as ls
-from locstyle.references import cut
+from locstyle.job.references import cut
 
 
 def gradient(height: int, width: int) -> torch.Tensor:

@@ -15,9 +15,9 @@ from locstyle.cli import main
 from locstyle.edit import Edit, Region
 from locstyle.editor import Editor
 from locstyle.errors import RecipeError
-from locstyle.hookspecs import hookimpl
-from locstyle.host import Host
 from locstyle.photo import Photo
+from locstyle.plugin.hookspecs import hookimpl
+from locstyle.plugin.host import Host
 from locstyle.replay import compare, embedded_edit
 from locstyle.testing import random_style
 

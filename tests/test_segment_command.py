@@ -15,9 +15,9 @@ from PIL import Image, ImageColor
 import locstyle as ls
 from locstyle.cli import main
 from locstyle.cli.regions import read_regions
-from locstyle.host import Host
+from locstyle.job.select import select_mask
 from locstyle.photo import Photo
-from locstyle.select import select_mask
+from locstyle.plugin.host import Host
 
 WIDTH, HEIGHT = 48, 32
 COLOURS = {"sky": "#8080ff", "meadow": "#00c000", "house": "#c04000", "door": "#400000"}

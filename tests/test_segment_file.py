@@ -11,7 +11,7 @@ import pytest
 from pycocotools import mask as coco
 
 from locstyle import MaskError, Photo, Segment
-from locstyle.segment_file import read_segment_file, read_segments, write_segments
+from locstyle.segments.file import read_segment_file, read_segments, write_segments
 
 SIZE = (20, 30)
 

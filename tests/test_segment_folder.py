@@ -8,9 +8,9 @@ from PIL import Image
 
 from locstyle.errors import OutputError
 from locstyle.photo import Photo
-from locstyle.segment_file import read_segments
-from locstyle.segment_folder import check_folder, mask_name, write_folder
 from locstyle.segments import Segment
+from locstyle.segments.file import read_segments
+from locstyle.segments.folder import check_folder, mask_name, write_folder
 
 SIZE = (20, 30)
 MADE_BY = {"name": "bands"}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from locstyle.segment_sheet import (
+from locstyle.segments import Segment
+from locstyle.segments.sheet import (
     WIDTH,
     colour,
     overlay,
@@ -20,7 +21,6 @@ from locstyle.segment_sheet import (
     spoken_share,
     widest,
 )
-from locstyle.segments import Segment
 
 
 def box(x0, y0, x1, y1, size=(40, 60)):

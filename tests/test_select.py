@@ -14,8 +14,8 @@ from PIL import Image
 
 import locstyle as ls
 from locstyle.edit import Region, Segmenting
-from locstyle.segment_file import write_segments
-from locstyle.select import Selector, select_mask
+from locstyle.job.select import Selector, select_mask
+from locstyle.segments.file import write_segments
 from locstyle.selection import parse
 
 SIZE = (40, 60)

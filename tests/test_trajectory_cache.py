@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from locstyle.trajectory_cache import TrajectoryCache
+from locstyle.job.cache import TrajectoryCache
 
 
 def latents(seed: int = 0, count: int = 4) -> dict[int, Tensor]:
@@ -148,7 +148,7 @@ def test_a_machine_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) 
     def nowhere() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr("locstyle.trajectory_cache.cache_folder", nowhere)
+    monkeypatch.setattr("locstyle.job.cache.cache_folder", nowhere)
     cache = TrajectoryCache()
     assert cache.get("a") is None
     with pytest.warns(UserWarning, match="home directory"):
@@ -169,7 +169,7 @@ import sys, random
 from pathlib import Path
 import torch
 from test_trajectory_cache import latents, same
-from locstyle.trajectory_cache import TrajectoryCache
+from locstyle.job.cache import TrajectoryCache
 torch.set_num_threads(1)
 folder, limit, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 cache, dice = TrajectoryCache(folder, limit), random.Random(seed)

@@ -16,7 +16,7 @@ from locstyle.cli.styles import styles
 from locstyle.cli.stylize import stylize
 from locstyle.cli.train import train
 from locstyle.errors import LocstyleError, RecipeError, SelectionError
-from locstyle.host import Host, default_host
+from locstyle.plugin.host import Host, default_host
 
 CANCELLED = 130  # as a shell has it after Ctrl-C
 

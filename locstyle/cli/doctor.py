@@ -15,7 +15,7 @@ from locstyle.cli.shared import json_option, print_json
 from locstyle.errors import LocstyleError
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 PACKAGES = (
     "locstyle",
@@ -99,7 +99,7 @@ def _segmenter(host: Host, name: str) -> str:
     """Asks for a disc in a small picture, the only honest test: it needs packages and weights."""
     from PIL import Image, ImageDraw
 
-    from locstyle.protocols import Prompt
+    from locstyle.plugin.protocols import Prompt
 
     picture = Image.new("RGB", (96, 96), "navy")
     ImageDraw.Draw(picture).ellipse((24, 24, 72, 72), "gold")
@@ -120,7 +120,7 @@ def _styles() -> str:
 
 
 def _inversions() -> str:
-    from locstyle.trajectory_cache import TrajectoryCache
+    from locstyle.job.cache import TrajectoryCache
 
     return TrajectoryCache().describe()
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from locstyle.cli.shared import json_option, print_json
-from locstyle.options import options_table
+from locstyle.plugin.options import options_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from locstyle.host import Host, Plugin
+    from locstyle.plugin.host import Host, Plugin
 
 
 @click.command()

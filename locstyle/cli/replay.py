@@ -10,7 +10,7 @@ import click
 from locstyle.cli.shared import DTYPES, PATH, device_option, json_option, print_json, run_edit
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 @click.command()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from locstyle.edit import Region, Styling
-    from locstyle.resolve import Job
+    from locstyle.job.resolve import Job
     from locstyle.result import Report
 
 

@@ -12,7 +12,7 @@ from locstyle.cli.shared import PATH, Running, run_and_save, running_options
 from locstyle.edit import Edit
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 @click.command()

@@ -17,9 +17,9 @@ from locstyle.selection import Object, Points, parse
 
 if TYPE_CHECKING:
     from locstyle.engine.progress import OnStep
-    from locstyle.host import Host
     from locstyle.photo import Photo
-    from locstyle.protocols import Prompt
+    from locstyle.plugin.host import Host
+    from locstyle.plugin.protocols import Prompt
     from locstyle.segments import Segment
 
 
@@ -62,7 +62,7 @@ def segment(host: Host, /, photo: Path, output: Path, **given: Any) -> None:
     """
     from locstyle.cli.progress import progress
     from locstyle.photo import Photo
-    from locstyle.segment_folder import LIST, check_folder, write_folder
+    from locstyle.segments.folder import LIST, check_folder, write_folder
 
     check_folder(output)
     opened = Photo.open(photo)
@@ -82,7 +82,7 @@ def segment(host: Host, /, photo: Path, output: Path, **given: Any) -> None:
 
 def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
     """A table: number, share of the picture, box, score, label."""
-    from locstyle.segment_sheet import spoken_share
+    from locstyle.segments.sheet import spoken_share
 
     rows = [("number", "share", "box x0,y0,x1,y1", "score", "label")]
     for number, segment in enumerate(segments, start=1):
@@ -97,8 +97,8 @@ def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
 
 def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
     """One for each prompt given; one for everything if there is none."""
-    from locstyle.mask_files import open_scribble
-    from locstyle.protocols import Prompt
+    from locstyle.plugin.protocols import Prompt
+    from locstyle.segments.mask_files import open_scribble
 
     questions = []
     for text in given["points"]:
@@ -137,8 +137,8 @@ def _found(
     on_step: OnStep,
 ) -> list[Segment]:
     """The answers to all questions, one after the other; what answers a prompt is labelled so."""
-    from locstyle.answers import Answers
     from locstyle.engine.progress import Step
+    from locstyle.job.answers import Answers
 
     answers, found = Answers(photo, host), []
     click.echo(f"looking at {photo.path} with segmenter {asked.name!r} …", err=True)
@@ -153,7 +153,7 @@ def _found(
 
 def _hint(photo: Path, output: Path, number: int) -> str:
     """Where to look, and how an edit takes one of the numbers."""
-    from locstyle.segment_folder import LIST, SHEET
+    from locstyle.segments.folder import LIST, SHEET
 
     words = ["locstyle", "stylize", str(photo), "-r", f"auto:{number}=neon"]
     words += ["--segments", str(output / LIST), "-o", "out.png"]

@@ -16,7 +16,7 @@ from locstyle.files import check_output
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
     from locstyle.result import Result
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def run_edit(
     from locstyle.cli.progress import progress
     from locstyle.cli.report import region_lines
     from locstyle.editor import Editor
-    from locstyle.trajectory_cache import TrajectoryCache
+    from locstyle.job.cache import TrajectoryCache
 
     exact = None if dtype is None else getattr(torch, dtype)
     kept = TrajectoryCache() if cache else None

@@ -19,7 +19,7 @@ from locstyle.edit import Edit, Fusing, Segmenting
 from locstyle.edit.recipe import to_yaml
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 @click.command()

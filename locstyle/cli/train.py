@@ -21,8 +21,8 @@ from locstyle.cli.shared import (
 from locstyle.files import check_output
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
-    from locstyle.protocols import StyleEncoder, StyleRequest
+    from locstyle.plugin.host import Host
+    from locstyle.plugin.protocols import StyleEncoder, StyleRequest
     from locstyle.style import Style
 
 
@@ -74,7 +74,7 @@ def train(
 def _request(
     ctx: click.Context, output: Path, given: Mapping[str, str | int | None]
 ) -> StyleRequest:
-    from locstyle.protocols import StyleRequest
+    from locstyle.plugin.protocols import StyleRequest
 
     return StyleRequest(
         name=str(given["name"] or output.stem),

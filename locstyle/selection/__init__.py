@@ -1,6 +1,6 @@
 """Selections: which part of the photo is meant, as data, and the grammar people type it in.
 
-`docs/selections.md` has the grammar. Nothing here looks at a photo; `locstyle.select` does.
+`docs/selections.md` has the grammar. Nothing here looks at a photo; `locstyle.job.select` does.
 """
 
 from locstyle.selection.grammar import parse as parse

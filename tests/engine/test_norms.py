@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from locstyle import MIXED, Mask, Ownership, Partition, Row, Scene, Site, denoise
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.intervene import Call
-from locstyle.engine.norms import RegionalNorm
+from locstyle.engine.interventions.norms import RegionalNorm
 from locstyle.testing import random_style, tiny_scene
 
 SIZE = (4, 6)

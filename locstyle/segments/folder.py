@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.errors import LocstyleError, OutputError, PhotoError
 from locstyle.photo import Photo
-from locstyle.segment_file import read_segments, write_segments
-from locstyle.segment_sheet import segment_sheet
 from locstyle.segments import Segment
+from locstyle.segments.file import read_segments, write_segments
+from locstyle.segments.sheet import segment_sheet
 
 LIST, SHEET = "segments.json", "sheet.png"
 _NUMBERED = re.compile(r"\d{3,}\.png")

@@ -9,28 +9,25 @@ from __future__ import annotations
 import functools
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from locstyle import hookspecs
 from locstyle.errors import PluginError, RecipeError, did_you_mean
-from locstyle.hookspecs import Factory
-from locstyle.options import build_options, check_options
+from locstyle.plugin import hookspecs
+from locstyle.plugin.hookspecs import Factory
+from locstyle.plugin.options import build_options, check_options
 
 if TYPE_CHECKING:
     import click
 
 GROUP = "locstyle"
 ALLOW_LIST = "LOCSTYLE_PLUGINS"
-CACHE = "LOCSTYLE_CACHE"
 # What each kind of contribution is called, and the method its class must have.
 KINDS = {
     "segmenters": ("segmenter", "segment"),
@@ -294,22 +291,6 @@ def default_host() -> Host:
     """The host of this process: the installed plugins that LOCSTYLE_PLUGINS allows."""
     listed = os.environ.get(ALLOW_LIST)
     return Host(None if listed is None else [n.strip() for n in listed.split(",") if n.strip()])
-
-
-def cache_folder() -> Path:
-    """Where large files that many runs share may lie, such as weights; not made by asking.
-
-    LOCSTYLE_CACHE if it is set, else the platform's cache folder of this user.
-    """
-    if named := os.environ.get(CACHE):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / GROUP
 
 
 def _source(entry: EntryPoint) -> str:

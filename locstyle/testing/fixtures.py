@@ -8,13 +8,13 @@ import pytest
 
 if TYPE_CHECKING:
     from locstyle.editor import Editor
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 @pytest.fixture
 def plugin_host() -> Host:
     """A host of its own with the installed plugins; add yours with `plugin_host.temporarily`."""
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
     return Host()
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstyle.errors import MaskError
-from locstyle.masks import Mask
+from locstyle.masks.mask import Mask
 from locstyle.photo import Photo
 
 _BAND = 512  # rows converted at once, to bound memory

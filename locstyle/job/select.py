@@ -10,21 +10,21 @@ from operator import and_, or_, sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locstyle.answers import Answers
 from locstyle.edit import Region, Segmenting
 from locstyle.errors import MaskError, SegmenterError
-from locstyle.existing import existing
-from locstyle.mask_files import open_alpha, open_map, open_mask, open_scribble
-from locstyle.mask_ranges import colour_range, luminance_range
+from locstyle.files import existing
+from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
+from locstyle.masks.ranges import colour_range, luminance_range
 from locstyle.photo import Photo
-from locstyle.protocols import Prompt
-from locstyle.segment_file import SegmentFile, read_segment_file
+from locstyle.plugin.protocols import Prompt
 from locstyle.segments import Segment
+from locstyle.segments.file import SegmentFile, read_segment_file
+from locstyle.segments.mask_files import open_alpha, open_map, open_mask, open_scribble
 from locstyle.selection import Selection, Source, parse, parse_refinements, sources, tree
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 SMALLEST = 0.001
 """A region that covers a smaller share of the picture is probably not what was meant."""
@@ -225,7 +225,7 @@ def select_mask(
     Raises:
         LocstyleError: the selection cannot be read, or covers nothing.
     """
-    from locstyle.host import default_host
+    from locstyle.plugin.host import default_host
 
     selector = Selector(
         photo if isinstance(photo, Photo) else Photo.open(photo),

@@ -16,7 +16,7 @@ from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
 from locstyle.errors import MaskError
-from locstyle.texture import Array, Texture, between, describe, hellinger
+from locstyle.measure.texture import Array, Texture, between, describe, hellinger
 
 Picture: TypeAlias = NDArray[np.generic]
 Area: TypeAlias = NDArray[np.generic] | None  # None: the whole picture

@@ -17,7 +17,7 @@ from locstyle.engine.trajectory import Inversion, Trajectory, invert
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone, Text
     from locstyle.engine.schedule import Schedule
-    from locstyle.trajectory_cache import TrajectoryCache
+    from locstyle.job.cache import TrajectoryCache
 
 _FORM = "1"  # of keys; counts up when the same key would mean another trajectory
 

@@ -9,12 +9,12 @@ from locstyle.edit import Segmenting
 from locstyle.errors import SegmenterError
 from locstyle.masks import check_size
 from locstyle.photo import Photo
-from locstyle.prompting import check_prompt, embedded
-from locstyle.protocols import Embedding, Prompt, Segmenter
+from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
 from locstyle.segments import Segment
+from locstyle.segments.prompting import check_prompt, embedded
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 class Answers:

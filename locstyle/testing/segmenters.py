@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from locstyle.errors import SegmenterError
-from locstyle.prompting import embedded
-from locstyle.protocols import Prompt, Segmenter
+from locstyle.plugin.protocols import Prompt, Segmenter
 from locstyle.segments import Segment, order_segments
+from locstyle.segments.prompting import embedded
 
 KINDS = frozenset({"points", "boxes", "text", "scribble", "everything"})
 """All kinds of prompt there are."""

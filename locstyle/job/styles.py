@@ -11,13 +11,13 @@ from locstyle.edit import Edit, FromPicture, Region
 from locstyle.engine.backbone import Backbone
 from locstyle.errors import PhotoError, PluginError, RecipeError, StyleError
 from locstyle.files import PHOTO_FORMATS
-from locstyle.instant import instant_encoders, instant_style
+from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.photo import Photo
-from locstyle.protocols import Fusion
+from locstyle.plugin.protocols import Fusion
 from locstyle.style import Style, find_style, read_style
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 SETTINGS = ("guidance", "structure")

@@ -12,17 +12,17 @@ from locstyle.engine.plan import Window
 from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import pivot
-from locstyle.inversions import Inversions, Inverter
-from locstyle.references import Cut, cut, paired
-from locstyle.region_styles import style_places
-from locstyle.region_texts import region_text, text_of
+from locstyle.job.inversions import Inversions, Inverter
+from locstyle.job.references import Cut, cut, paired
+from locstyle.job.styles import style_places
+from locstyle.job.texts import region_text, text_of
 
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone
     from locstyle.engine.progress import OnStep
     from locstyle.engine.schedule import Schedule
-    from locstyle.resolve import Job
-    from locstyle.trajectory_cache import TrajectoryCache
+    from locstyle.job.cache import TrajectoryCache
+    from locstyle.job.resolve import Job
 
 
 def make_scene(

@@ -12,11 +12,11 @@ from locstyle.engine.progress import ignore
 from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError
 from locstyle.files import PHOTO_FORMATS
 from locstyle.photo import Photo
-from locstyle.protocols import StyleRequest
+from locstyle.plugin.protocols import StyleRequest
 from locstyle.style import Style, nearest_file
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str) -> Style:

@@ -1,4 +1,4 @@
-"""What plugin authors need to test a plugin: a tiny random backbone, a host, a photo, a style."""
+"""A tiny random backbone of Stable Diffusion's layout, and scenes, masks and styles for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 
-from locstyle.conformance import check_segmenter as check_segmenter
-from locstyle.conformance import two_objects as two_objects
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.unet import UNetBackbone
@@ -20,9 +18,9 @@ from locstyle.engine.progress import ignore
 from locstyle.engine.scene import Scene, SceneRegion, SceneStyle
 from locstyle.engine.sites import Site
 from locstyle.engine.trajectory import Inversion
-from locstyle.inversions import Inverter
+from locstyle.job.inversions import Inverter
+from locstyle.job.references import cut, paired
 from locstyle.masks import Mask, Partition
-from locstyle.references import cut, paired
 from locstyle.style import Delta, Style, Tokens
 
 CONTEXT = 16

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from locstyle import mask_refine
 from locstyle.errors import MaskError, PhotoError
-from locstyle.mask_values import Picture, bounds, soften, values_of
+from locstyle.masks import refine
+from locstyle.masks.values import Picture, bounds, soften, values_of
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas, average
 
@@ -175,13 +175,13 @@ class Mask:
 
     def fill(self) -> Mask:
         """The mask without holes; its outer edge stays as soft as it is."""
-        return self._with(mask_refine.fill(self.values.numpy()))
+        return self._with(refine.fill(self.values.numpy()))
 
     def largest(self, count: int = 1) -> Mask:
         """Its `count` largest connected pieces, with their soft rims."""
         if count < 1 or count != int(count):
             raise MaskError(f"largest: got {count!r}; give how many pieces to keep, 1 or more")
-        return self._with(mask_refine.largest(self.values.numpy(), int(count)))
+        return self._with(refine.largest(self.values.numpy(), int(count)))
 
     def snap(self, photo: Photo | NDArray[Any], pixels: float = 8) -> Mask:
         """The edge drawn to the photo's own edges within `pixels`, by a guided filter.
@@ -194,8 +194,8 @@ class Mask:
         """
         shown = photo.pixels if isinstance(photo, Photo) else photo
         check_size(self.size, shown.shape[:2], "snap: the mask")
-        mask_refine.check_pixels("snap", pixels, self.size)
-        return self._with(mask_refine.snap(self.values.numpy(), shown, pixels))
+        refine.check_pixels("snap", pixels, self.size)
+        return self._with(refine.snap(self.values.numpy(), shown, pixels))
 
     def __or__(self, other: Mask) -> Mask:
         return Mask(torch.maximum(self.values, self._like(other)))
@@ -210,8 +210,8 @@ class Mask:
         return self.invert()
 
     def _moved(self, name: str, pixels: float) -> Mask:
-        mask_refine.check_pixels(name, pixels, self.size)
-        return self._with(getattr(mask_refine, name)(self.values.numpy(), pixels))
+        refine.check_pixels(name, pixels, self.size)
+        return self._with(getattr(refine, name)(self.values.numpy(), pixels))
 
     def _with(self, values: NDArray[np.float32]) -> Mask:
         return Mask(torch.from_numpy(values))

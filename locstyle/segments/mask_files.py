@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from locstyle.errors import MaskError, PhotoError
 from locstyle.masks import Mask, check_size
 from locstyle.photo import Photo
-from locstyle.segment_file import read_segment_file
+from locstyle.segments.file import read_segment_file
 
 _SHOWN = 8  # colours or numbers an error lists
 _FULL, _NONE = 200, 55  # of 255: how bright or dark a stroke's channels must be

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstyle.errors import SegmenterError
-from locstyle.protocols import Embedding, Prompt, Segmenter
+from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
 from locstyle.segments import Segment, points_inside
 
 if TYPE_CHECKING:

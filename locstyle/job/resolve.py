@@ -13,16 +13,16 @@ from locstyle.edit import Edit, Segmenting
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.trajectory import Inversion
 from locstyle.errors import RecipeError
+from locstyle.job.select import Selector
+from locstyle.job.styles import check_settings, region_styles, style_places
 from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
-from locstyle.protocols import Fusion
-from locstyle.region_styles import check_settings, region_styles, style_places
-from locstyle.select import Selector
+from locstyle.plugin.protocols import Fusion
 from locstyle.style import Style
 
 if TYPE_CHECKING:
-    from locstyle.host import Host
+    from locstyle.plugin.host import Host
 
 
 @dataclass(frozen=True, eq=False)

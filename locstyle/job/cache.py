@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import LocstyleError
-from locstyle.files import write_atomic
-from locstyle.host import cache_folder
+from locstyle.files import cache_folder, write_atomic
 
 LIMIT = 2**30
 """Bytes the cache may take."""

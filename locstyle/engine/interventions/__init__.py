@@ -1,0 +1,1 @@
+"""The ways to rewrite what attention reads and what layers emit."""

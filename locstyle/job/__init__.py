@@ -1,0 +1,1 @@
+"""Everything between an edit and a scene: names found, files read, pictures inverted."""

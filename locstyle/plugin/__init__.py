@@ -1,0 +1,1 @@
+"""What a plugin is, what it may offer, and the host that knows them all."""
