@@ -177,7 +177,7 @@ def loss_ratio(
             for found, interventions in ((without, []), (with_style, [deltas])):
                 with backbone.attach(interventions) as attachment:
                     size = (latents.shape[-2], latents.shape[-1])
-                    attachment.call = ls.Call(0, 1, int(t), rows, size)
+                    attachment.call = ls.Call(0.0, int(t), rows, size)
                     noise = ls.generator(level, "held out")
                     found.append(
                         float(

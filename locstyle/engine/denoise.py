@@ -13,6 +13,7 @@ from locstyle.engine.intervene import Attachment, Call, Row
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import Schedule
+from locstyle.engine.solvers import Aim, Leg, Solver, ddim
 from locstyle.engine.trajectory import require_finite
 
 
@@ -30,22 +31,25 @@ def denoise(
     schedule: Schedule,
     start: Tensor,
     *,
+    solver: Solver = ddim,
     max_rows: int | None = None,
     on_step: OnStep = ignore,
 ) -> Denoised:
     """Run `plan` from the latent `start` [1, channels, h, w] at the schedule's noisiest point.
 
-    `max_rows` bounds how many rows run in one forward pass; the result does not depend on it. Donor
-    rows go first, and what others take from them is kept for one step.
+    `solver` decides how the latent steps; what a trajectory gives is as it was inverted. `max_rows`
+    bounds how many rows run in one forward pass; the result does not depend on it. Donor rows go
+    first, and what others take from them is kept for one step.
 
     Raises:
         DenoiseError: the latent is not finite after a step; names the step.
         SiteError: an intervention does not fit the backbone.
     """
     x, rows = start, 0
+    before: Aim | None = None
     with backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
-            call = Call(index, schedule.steps, t, (), (x.shape[-2], x.shape[-1]))
+            call = Call(schedule.fraction(t), t, (), (x.shape[-2], x.shape[-1]))
             active = _active(plan, call)
             predictions: dict[str, Tensor] = {}
             for chunk in _chunks(active, max_rows):
@@ -53,9 +57,12 @@ def denoise(
                     backbone, attachment, replace(call, rows=_rows(chunk)), chunk, x
                 )
             rows += len(active)
-            x = schedule.move(x, plan.compose(predictions, call), t, schedule.after(index))
+            prediction, end = plan.compose(predictions, call), schedule.after(index)
+            aim = Aim(schedule.clean(x, prediction, t), t)
+            prediction = solver(schedule, Leg(x, prediction, aim, before, end))
+            x, before = schedule.move(x, prediction, t, end), aim
             if plan.hold is not None:
-                x = plan.hold.apply(x, schedule.after(index))
+                x = plan.hold.apply(x, end)
             require_finite(x, "denoising", index + 1, schedule.steps)
             on_step(Step("denoise", index + 1, schedule.steps, preview=backbone.preview(x)))
     return Denoised(x, rows)

@@ -29,24 +29,18 @@ class Row(NamedTuple):
 class Call:
     """One forward pass, as interventions see it.
 
-    `step` of `steps` counts from 0; `t` is the timestep. `rows` are in batch order. `size` is the
-    latent's (height, width). `segments` is how many texts of equal length lie one after another on
-    the text-token axis. `memory` keeps donor rows' parts for the rest of this step when rows run in
-    chunks.
+    `fraction` of the schedule lies behind it, in [0, 1); `t` is the timestep. `rows` are in batch
+    order. `size` is the latent's (height, width). `segments` is how many texts of equal length lie
+    one after another on the text-token axis. `memory` keeps donor rows' parts for the rest of this
+    step when rows run in chunks.
     """
 
-    step: int
-    steps: int
+    fraction: float
     t: int
     rows: tuple[Row, ...]
     size: tuple[int, int]
     segments: int = 1
     memory: dict[tuple[str, str, str], Tensor] = field(default_factory=dict, repr=False)
-
-    @property
-    def fraction(self) -> float:
-        """How much of the schedule lies behind this call, in [0, 1)."""
-        return self.step / self.steps
 
     def index(self, name: str) -> int | None:
         """The batch index of the row of that name, or None where it is not part of this call."""

@@ -44,6 +44,14 @@ class Schedule:
         """The timestep that step `index` (0-based) arrives at: the next cleaner one, or `CLEAN`."""
         return self.timesteps[index + 1] if index + 1 < self.steps else CLEAN
 
+    def fraction(self, t: int) -> float:
+        """How much of the schedule lies behind timestep `t`, in [0, 1): what windows mean.
+
+        Counted in noise levels, (noisiest - t) / train steps, so that a window means the same part
+        in 10 and in 50 steps, however they are spaced.
+        """
+        return (self.noisiest - t) / len(self.alphas)
+
     def move(self, x: Tensor, prediction: Tensor, start: int, end: int) -> Tensor:
         """The latent at `end` from the latent `x` at `start`; the same step inverts and denoises.
 
@@ -52,12 +60,24 @@ class Schedule:
         """
         a, b = self.alpha(start), self.alpha(end)
         if self.prediction == "v_prediction":  # arXiv:2202.00512 appendix D
-            clean = a**0.5 * x - (1 - a) ** 0.5 * prediction
             noise = a**0.5 * prediction + (1 - a) ** 0.5 * x
         else:
-            clean = (x - (1 - a) ** 0.5 * prediction) / a**0.5
             noise = prediction
-        return b**0.5 * clean + (1 - b) ** 0.5 * noise
+        return b**0.5 * self.clean(x, prediction, start) + (1 - b) ** 0.5 * noise
+
+    def clean(self, x: Tensor, prediction: Tensor, t: int) -> Tensor:
+        """The clean latent that a prediction made of `x` at timestep `t` leads to."""
+        a = self.alpha(t)
+        if self.prediction == "v_prediction":
+            return a**0.5 * x - (1 - a) ** 0.5 * prediction
+        return (x - (1 - a) ** 0.5 * prediction) / a**0.5
+
+    def prediction_of(self, x: Tensor, clean: Tensor, t: int) -> Tensor:
+        """The prediction that leads from `x` at timestep `t` to this clean latent."""
+        a = self.alpha(t)
+        if self.prediction == "v_prediction":
+            return (a**0.5 * x - clean) / (1 - a) ** 0.5
+        return (x - a**0.5 * clean) / (1 - a) ** 0.5
 
     def unmove(self, x: Tensor, prediction: Tensor, start: int, end: int) -> Tensor:
         """The latent at `start` that `move` with this prediction takes to `x` at `end`.

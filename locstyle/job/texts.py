@@ -31,11 +31,11 @@ def region_text(
     speaker = _Speaker(region, styles, edit, backbone, f"regions[{index}].prompt")
     texts: dict[tuple[int, ...], Text] = {}
     over_time = {}
-    for step, t in enumerate(schedule.timesteps):
+    for t in schedule.timesteps:
         acting = tuple(
             number
             for number, one in enumerate(region.stylings)
-            if Window(*one.window).holds(step / schedule.steps)
+            if Window(*one.window).holds(schedule.fraction(t))
         )
         if acting not in texts:
             texts[acting] = speaker.text(acting)

@@ -40,7 +40,7 @@ class Beside:
         """On `backbone` for one forward pass of latents `x`."""
         rows = tuple(ls.Row(str(index), 0) for index in range(len(x)))
         with backbone.attach([self]) as attachment:
-            attachment.call = ls.Call(0, 1, 0, rows, (x.shape[-2], x.shape[-1]))
+            attachment.call = ls.Call(0.0, 0, rows, (x.shape[-2], x.shape[-1]))
             yield
 
 

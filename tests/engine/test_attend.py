@@ -86,7 +86,7 @@ def test_a_reading_for_every_owner_is_that_reading() -> None:
     def own(*given: object) -> Iterable[Read]:
         return [given[3]]  # type: ignore[list-item]  # the row's own read
 
-    call = Call(0, 4, 500, ROWS, (4, 4))
+    call = Call(0.0, 500, ROWS, (4, 4))
     new = regional(own).attend(SITE, call, [read])
     assert torch.allclose(combine(new), combine([read]), atol=1e-6)
 
@@ -99,7 +99,7 @@ def test_queries_read_by_their_owner_and_other_rows_stay() -> None:
     ) -> list[Read]:
         return [mine._replace(k=donors["a"].k, v=donors["a"].v) if owner == 2 else mine]
 
-    new = combine(regional(of_the_donor).attend(SITE, Call(0, 4, 500, ROWS, (4, 4)), [read]))
+    new = combine(regional(of_the_donor).attend(SITE, Call(0.0, 500, ROWS, (4, 4)), [read]))
     plain = combine([read])
     donated = combine([Read(read.q[1:2], read.k[:1], read.v[:1])])
     right = torch.arange(16) % 4 >= 2
@@ -118,10 +118,10 @@ def test_a_donor_is_kept_for_a_later_chunk() -> None:
         return [mine]
 
     acting, memory = regional(look), dict[tuple[str, str, str], Tensor]()
-    first = Call(0, 4, 500, ROWS[:1], (4, 4), memory=memory)
+    first = Call(0.0, 500, ROWS[:1], (4, 4), memory=memory)
     assert acting.attend(SITE, first, [read.only({0})._replace(rows=None)])
     alone = Read(*(part[1:2] for part in (read.q, read.k, read.v)))
-    acting.attend(SITE, Call(0, 4, 500, ROWS[1:2], (4, 4), memory=memory), [alone])
+    acting.attend(SITE, Call(0.0, 500, ROWS[1:2], (4, 4), memory=memory), [alone])
     assert all(torch.equal(v, read.v[:1]) for v in seen) and len(seen) == 2
 
 
@@ -131,7 +131,7 @@ def test_outside_its_window_it_changes_nothing() -> None:
 
     read = random_read()
     acting = regional(never, window=Window(0, 0.5))
-    assert acting.attend(SITE, Call(2, 4, 500, ROWS, (4, 4)), [read]) == [read]
+    assert acting.attend(SITE, Call(0.5, 500, ROWS, (4, 4)), [read]) == [read]
 
 
 def test_a_plan_knows_the_donors_of_every_kind(backbone: UNetBackbone) -> None:

@@ -55,7 +55,7 @@ def predict(
     x = torch.randn(1, 4, 8, 8, generator=draw).expand(len(rows), -1, -1, -1)
     states = torch.randn(1, 16 * segments, 16, generator=draw).expand(len(rows), -1, -1)
     with torch.no_grad(), backbone.attach(interventions) as attachment:
-        attachment.call = Call(0, 4, 500, rows, (8, 8), segments)
+        attachment.call = Call(0.0, 500, rows, (8, 8), segments)
         return backbone.predict(x, 500, states)
 
 
@@ -90,7 +90,7 @@ def test_an_absent_picture_takes_its_share_of_the_softmax(backbone: UNetBackbone
     style = random_tokens(backbone, 1)
     extra = beside(backbone, style, strength=0)
     q, k = torch.randn(1, 2, 64, 4), torch.randn(1, 2, 10, 4)
-    call = Call(0, 4, 500, (PLUS,), (8, 8))
+    call = Call(0.0, 500, (PLUS,), (8, 8))
     (read,) = extra.attend(site, call, [Read(q, k, torch.ones(1, 2, 10, 4))])
     mass = torch.exp(q @ k.transpose(-1, -2) / 2).sum(-1, keepdim=True)
     count = style.tokens[site.name].k.shape[0]
@@ -142,7 +142,7 @@ def test_one_softmax_equals_one_per_region(backbone: UNetBackbone, second: int |
 
 def test_one_softmax_is_taken_where_tokens_have_one_owner(backbone: UNetBackbone) -> None:
     extra = beside(backbone, random_tokens(backbone, 1), random_tokens(backbone, 2))
-    extra, call = replace(extra, form="bias"), Call(0, 4, 500, (PLUS,), (8, 8), 3)
+    extra, call = replace(extra, form="bias"), Call(0.0, 500, (PLUS,), (8, 8), 3)
     reads = []
     for site in backbone.sites.where(role="cross"):
         side = 8 // site.scale
@@ -164,7 +164,7 @@ def test_a_region_reads_its_own_tokens_only(backbone: UNetBackbone) -> None:
     """In one layer, with the queries given: what the other region reads cannot be seen."""
     site = backbone.sites.where(role="cross")[0]
     q, k = torch.randn(1, 2, 64, 4), torch.randn(1, 2, 10, 4)
-    read, call = Read(q, k, k), Call(0, 4, 500, (PLUS,), (8, 8))
+    read, call = Read(q, k, k), Call(0.0, 500, (PLUS,), (8, 8))
     first, second, third = (random_tokens(backbone, seed) for seed in (1, 2, 3))
     found = [
         combine(beside(backbone, first, right).attend(site, call, [read])).unflatten(2, (8, 8))

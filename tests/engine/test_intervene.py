@@ -12,7 +12,7 @@ from torch import Tensor
 from locstyle import MIXED, Call, Read, Row, Site, SiteError, Sites
 from locstyle.engine.backbones.unet import UNetBackbone
 
-CALL = Call(0, 4, 500, (Row("a", 0), Row("b", MIXED)), (8, 8))
+CALL = Call(0.0, 500, (Row("a", 0), Row("b", MIXED)), (8, 8))
 
 
 @dataclass

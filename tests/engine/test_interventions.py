@@ -61,7 +61,7 @@ def predict(
     x = torch.randn(1, 4, 8, 8, generator=draw).expand(len(rows), -1, -1, -1)
     states = torch.randn(1, 16, 16, generator=draw).repeat(len(rows), segments, 1)
     with torch.no_grad(), backbone.attach(interventions) as attachment:
-        attachment.call = Call(step, 4, t, rows, (8, 8), segments)
+        attachment.call = Call(step / 4, t, rows, (8, 8), segments)
         return backbone.predict(x, t, states)
 
 

@@ -17,7 +17,7 @@ from locstyle.testing import random_style, tiny_scene
 SIZE = (4, 6)
 HALVES = [Mask.box((0, 0, 3, 4), size=SIZE), Mask.box((3, 0, 6, 4), size=SIZE)]
 SITE = Site("norm", "norm", "up", 0, 1)
-CALL = Call(0, 1, 0, (Row("+", MIXED),), SIZE)
+CALL = Call(0.0, 0, (Row("+", MIXED),), SIZE)
 
 
 def normalized(layer: nn.GroupNorm, x: Tensor, kin: tuple[int, ...]) -> Tensor:

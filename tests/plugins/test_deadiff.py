@@ -460,7 +460,7 @@ def test_an_edit_reads_what_was_learned(backbone: UNetBackbone) -> None:
         with beside.attached(backbone, x):
             learned = backbone.predict(x, 500, states)
         with backbone.attach([extra]) as attachment:
-            attachment.call = ls.Call(0, 4, 500, (ls.Row("+", ls.MIXED),), x.shape[-2:], 1)
+            attachment.call = ls.Call(0.0, 500, (ls.Row("+", ls.MIXED),), x.shape[-2:], 1)
             edited = backbone.predict(x, 500, states)
         plain = backbone.predict(x, 500, states)
     assert len(tokens) == len(sites) and not torch.allclose(learned, plain, atol=1e-4)

@@ -76,7 +76,7 @@ def test_a_style_acts_as_the_peft_layers_it_was_trained_in(
         backbone.attach([ls.Deltas([region], ownership)]) as attachment,
     ):
         rows = (ls.Row("unstyled", 0), ls.Row("styled", 1))
-        attachment.call = ls.Call(0, 1, 300, rows, (8, 8))
+        attachment.call = ls.Call(0.0, 300, rows, (8, 8))
         applied = backbone.predict(x, t, states)
     plain = backbone.predict(x, t, states).detach()
     assert torch.allclose(applied[1], learned[1], atol=1e-5)

@@ -233,7 +233,7 @@ def self_attention(scene: Scene, q: Tensor, k: Tensor, v: Tensor, **options: boo
     plan = SinglePass(SinglePass.Options(**options)).plan(scene)  # type: ignore[arg-type]
     reading = next(one for one in plan.interventions if isinstance(one, RegionalReads))
     site = next(site for site in reading.sites if site.scale == 1)
-    call = Call(9, 10, 1, (Row("+", MIXED),), scene.size)
+    call = Call(0.9, 1, (Row("+", MIXED),), scene.size)
     return combine(reading.attend(site, call, [Read(q, k, v)]), q.shape[2])
 
 

@@ -69,7 +69,7 @@ class Spy:
         return [site for site in sites if site.role in ("self", "cross")]
 
     def attend(self, site: ls.Site, call: ls.Call, reads: list[ls.Read]) -> list[ls.Read]:
-        self.seen.append((call.step, site, reads, call.rows))
+        self.seen.append((call.t, site, reads, call.rows))
         return reads
 
 
@@ -95,7 +95,8 @@ def spied(scene: ls.Scene, options: VCT.Options) -> Spy:
 def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> None:
     """Property 1: 32 attention modules a forward, one step a forward."""
     spy = spied(whole(backbone, steps=3), VCT.Options())
-    assert [step for step, *_ in spy.seen] == [0] * 32 + [1] * 32 + [2] * 32
+    first, second, third = backbone.schedule(3).timesteps
+    assert [t for t, *_ in spy.seen] == [first] * 32 + [second] * 32 + [third] * 32
     scene = SimpleNamespace(size=(64, 64), backbone=backbone)
     shared = VCT()._self_maps(scene).where(backbone.sites)  # type: ignore[arg-type]
     assert len(shared) == 11  # layers 2 to 12 of 16; those of 64 x 64 tokens are left alone
@@ -174,7 +175,7 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
     assert text.used == 5 and text.spans["<ink>"] == (2, 4)
     pair = alignment(text, frozenset({2, 3}), 0.5)
     site = backbone.sites.where(role="cross")[0]
-    call = ls.Call(0, 1, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8))
+    call = ls.Call(0.0, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8))
     refined = Refinement("source", "+", lambda t: [pair], ls.Window()).attend(
         site, call, [ls.Read(q, k, v)]
     )
