@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -39,6 +39,19 @@ def test_a_good_segmenter_passes() -> None:
         image.transpose(Image.Transpose.TRANSPOSE),
         objects=[(y0, x0, y1, x1) for x0, y0, x1, y1 in objects],
     )
+
+
+class Optional(Good):
+    @dataclass(frozen=True)
+    class Options:
+        share: float = 0.5
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+
+def test_a_class_with_options_is_made_with_their_defaults() -> None:
+    check_segmenter(Optional)
 
 
 class Swapped(Good):
@@ -147,6 +160,18 @@ def test_points_outside_rule_segments_out() -> None:
     prompt = Prompt(points=((160, 40),), outside=((165, 45),))
     with pytest.raises(SegmenterError, match="point 160,40, not 165,45 hit nothing"):
         hit(everything(), prompt, name="s")
+
+
+def test_a_prompt_without_points_or_boxes_leaves_all_segments() -> None:
+    segments = everything()
+    assert hit(segments[::-1], Prompt()) == segments
+    assert hit(segments[::-1], Prompt(text="a disc"), name="s") == segments[::-1]
+    for prompt in (Prompt(), Prompt(text="a disc")):
+        with pytest.raises(SegmenterError, match=r"'s': the prompt of \w+ hit nothing; it found"):
+            hit([], prompt, name="s")
+    whole = [Segment.of(np.ones((120, 200), bool))]
+    with pytest.raises(SegmenterError, match=r"^not 1,1 hit nothing$"):
+        hit(whole, Prompt(outside=((1, 1),)))
 
 
 def test_prompts_say_what_they_ask() -> None:

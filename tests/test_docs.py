@@ -52,16 +52,24 @@ def photo() -> Image.Image:
 def test_the_segmenter_of_the_plugin_page_masks(module, photo, backbone):
     from locstyle.testing import random_style
 
-    asked = {"segmenter": "bright", "options": {"threshold": 0.6}}
+    photo = photo.point(lambda value: value // 4)
+    photo.paste("white", (4, 4, 16, 24))
+    asked = {"segmenter": "contrast", "options": {"threshold": 0.5}, "points": [[10, 10]]}
     edit = ls.Edit(
         photo, [ls.Region(asked, random_style(backbone))], fusion=ls.Fusing("plain"), steps=1
     )
     host = ls.Host(allow=())
-    with host.temporarily(module("acme_bright")), host.temporarily(module("acme_plain")):
+    with host.temporarily(module("acme_contrast")), host.temporarily(module("acme_plain")):
         (mask,) = ls.Editor(backbone, host).run(edit).masks
-        assert 0.2 < mask.area < 0.6
-        with pytest.raises(ls.SegmenterError, match="brighter than"):
-            host.segmenter("bright").segment(Image.new("L", (8, 8)), ls.Prompt())
+        assert mask.area == pytest.approx(12 * 20 / 32**2)
+        with pytest.raises(ls.SegmenterError, match="all is equally bright"):
+            host.segmenter("contrast").segment(Image.new("L", (8, 8)), ls.Prompt())
+
+
+def test_the_segmenter_of_the_plugin_page_passes_the_kit(module):
+    from locstyle.testing import check_segmenter
+
+    check_segmenter(module("acme_contrast").Contrast)
 
 
 def test_the_style_encoder_of_the_plugin_page_makes_a_style(module, photo, backbone, tmp_path):
@@ -104,7 +112,7 @@ def test_the_backbone_and_command_of_the_plugin_page_register(module):
 
 
 def test_every_module_of_the_plugin_page_is_used_here():
-    named = {"acme_bright", "acme_shuffle", "acme_plain", "acme_likeness", "acme_backbone"}
+    named = {"acme_contrast", "acme_shuffle", "acme_plain", "acme_likeness", "acme_backbone"}
     assert set(modules()) == named | {"test_plain"}
 
 

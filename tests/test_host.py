@@ -163,6 +163,15 @@ def test_register_commands_adds_to_the_group(host):
         assert host.plugins[0].offers == {"commands": ("toy",)}
 
 
+def test_a_plugin_that_exits_while_it_adds_commands_is_recorded_as_failed(host):
+    import click
+
+    group = click.Group()
+    with host.temporarily(plugin("@hookimpl\ndef register_commands(cli): raise SystemExit(3)")):
+        host.add_commands(group)
+        assert isinstance(host.plugins[0].error, SystemExit) and not group.commands
+
+
 def test_a_plugin_command_cannot_replace_one_of_ours(host):
     import click
 
@@ -287,6 +296,17 @@ def test_entry_points_record_their_distribution(installed):
     assert (only.distribution, only.version, only.module) == ("acme", "0.3", "acme_module")
     assert only.offers == {"fusions": ("acme-fusion",)} and only.error is None
     assert found.find("fusions", "acme-fusion").plugin.name == only.name
+
+
+def test_an_installed_plugin_may_be_asked_for_temporarily(installed):
+    installed("acme", "acme", GOOD.format(cls="Acme", name="acme-fusion"))
+    host = Host(allow=["acme"])
+    import acme_module
+
+    with host.temporarily(acme_module):
+        assert host.fusion("acme-fusion")
+    (only,) = host.plugins
+    assert only.distribution == "acme" and host.fusion("acme-fusion")
 
 
 def test_a_plugin_that_fails_to_import_is_reported_and_skipped(installed):

@@ -151,7 +151,7 @@ class Host:
             try:
                 self._hook(plugin, "register_commands")(cli=cli)
                 _refuse_clash(plugin, before, cli.commands)
-            except Exception as error:  # a foreign plugin must not take the command line down
+            except (Exception, SystemExit) as error:  # it must not take the command line down
                 cli.commands.clear()
                 cli.commands.update(before)
                 self._plugins[plugin.name] = replace(plugin, error=error)
@@ -165,9 +165,14 @@ class Host:
     def temporarily(self, module: object, *, name: str | None = None) -> Iterator[Host]:
         """This host with one more plugin inside the `with`: a module, or any object with hookimpls.
 
+        One that is installed is there already, so nothing is added and nothing taken away.
+
         Raises:
             PluginError: what the plugin registers is refused; the host is left as it was.
         """
+        if self._is_installed(module):
+            yield self
+            return
         label = str(name or getattr(module, "__name__", type(module).__name__))
         plugin = Plugin(label.rpartition(".")[2], label)
         if plugin.name in self._plugins:
@@ -181,6 +186,11 @@ class Host:
         finally:
             self._remove(plugin.name)
             self._contested = contested
+
+    def _is_installed(self, module: object) -> bool:
+        """Whether an entry point brought just this module."""
+        named = [name for name, loaded in self._modules.items() if loaded is module]
+        return any(self._plugins[name].distribution for name in named)
 
     def _make(self, kind: str, name: str, options: Mapping[str, object], preset: str | None) -> Any:
         factory = self.find(kind, name).factory

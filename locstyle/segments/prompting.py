@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from locstyle.errors import SegmenterError
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
-from locstyle.segments import Segment, points_inside
+from locstyle.segments import Segment, order_segments, points_inside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,8 +57,11 @@ def embedded(segmenter: Segmenter, image: Image) -> Embedding:
     return embed(image) if embed is not None else _Fresh(segmenter, image)
 
 
-def hit(segments: Sequence[Segment], prompt: Prompt, *, name: str) -> list[Segment]:
+def hit(segments: Sequence[Segment], prompt: Prompt, *, name: str = "") -> list[Segment]:
     """Which of these segments the prompt's points and boxes mean, best first.
+
+    A prompt without either leaves all of them: for everything in the order of `order_segments`,
+    for a text or a scribble as they are given. `name`: the segmenter's, for the error.
 
     Points: a segment with all points and none of those outside, smallest first; where no single
     one has all of them, the smallest at each point, joined. Boxes: the segment that fits each box
@@ -68,6 +71,8 @@ def hit(segments: Sequence[Segment], prompt: Prompt, *, name: str) -> list[Segme
         SegmenterError: none; names the nearest by number (as given, from 1), place and share.
     """
     segments = [segment for segment in segments if segment.area]
+    if prompt.everything:
+        segments = order_segments(segments)
     left = [
         s
         for s, bad in zip(segments, points_inside(segments, prompt.outside), strict=True)
@@ -76,10 +81,10 @@ def hit(segments: Sequence[Segment], prompt: Prompt, *, name: str) -> list[Segme
     found = _with_points(left, prompt.points)
     if prompt.boxes:
         found = _in_boxes(left if found is None else found, prompt.boxes)
+    found = left if found is None else found
     if not found:
-        raise SegmenterError(
-            f"segmenter {name!r}: {_asked(prompt)} hit nothing" + _nearest(segments, prompt)
-        )
+        where = f"segmenter {name!r}: " if name else ""
+        raise SegmenterError(f"{where}{_asked(prompt)} hit nothing" + _nearest(segments, prompt))
     return found
 
 
@@ -166,7 +171,7 @@ def _asked(prompt: Prompt) -> str:
     parts = [f"point {x:g},{y:g}" for x, y in prompt.points]
     parts += [f"not {x:g},{y:g}" for x, y in prompt.outside]
     parts += [f"box {','.join(f'{value:g}' for value in box)}" for box in prompt.boxes]
-    return ", ".join(parts)
+    return ", ".join(parts) or f"the prompt of {' and '.join(sorted(prompt.kinds))}"
 
 
 def _nearest(segments: list[Segment], prompt: Prompt) -> str:
@@ -174,6 +179,8 @@ def _nearest(segments: list[Segment], prompt: Prompt) -> str:
     if not segments:
         return "; it found nothing in this picture at all"
     spots = [*prompt.points] or [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in prompt.boxes]
+    if not spots:  # it asks for no place that anything could be near
+        return ""
     away = [min(_distance(segment.box, spot) for spot in spots) for segment in segments]
     named = []
     for i in sorted(range(len(segments)), key=lambda i: away[i])[:_SHOWN]:

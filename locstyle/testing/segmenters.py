@@ -19,6 +19,7 @@ from locstyle.errors import SegmenterError
 from locstyle.plugin.protocols import Prompt, Segmenter
 from locstyle.segments import Segment, order_segments
 from locstyle.segments.prompting import embedded
+from locstyle.testing.factories import with_defaults
 
 KINDS = frozenset({"points", "boxes", "text", "scribble", "everything"})
 """All kinds of prompt there are."""
@@ -42,7 +43,7 @@ def two_objects() -> tuple[Image.Image, tuple[Corners, Corners]]:
 
 
 def check_segmenter(
-    make: Callable[[], Segmenter],
+    make: Callable[..., Segmenter],
     image: Image.Image | None = None,
     *,
     objects: Sequence[Corners] | None = None,
@@ -56,7 +57,7 @@ def check_segmenter(
     and nothing changed in the process: no random state, no torch setting, no environment.
 
     Args:
-        make: a new segmenter, each time.
+        make: the segmenter's class, or what makes a new one each time; options have their defaults.
         image: an RGB picture, not square; `two_objects()` if left out.
         objects: boxes (x0, y0, x1, y1) around at least two things in it that do not overlap, whose
             middles are inside them.
@@ -69,6 +70,7 @@ def check_segmenter(
     if image is None:
         image, objects = two_objects()
     assert image.mode == "RGB" and image.width != image.height, "give an RGB picture, not square"
+    make = with_defaults(make)
     segmenter = make()
     check = _Check(make, segmenter, image, objects or _guesses(image), finds and bool(objects))
     kinds = segmenter.prompts
