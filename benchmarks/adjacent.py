@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import torch
 from locstyle_plugins.bench.baselines import Bench, pasted, weights
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, Area, Case, Picture, slug, style_picture
+from locstyle_plugins.bench.cases import Area, Case, Picture, slug, style_picture
 from locstyle_plugins.bench.methods import edit
 from locstyle_plugins.bench.scoring import leaked, reference
 from locstyle_plugins.bench.styles import Styles
-from locstyle_plugins.mini.world import HELD_OUT_STYLES, World
+from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World
 from norm_statistics import Statistics, statistics
 from torch import Tensor
 

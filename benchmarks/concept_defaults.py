@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, Case, slug, style_picture, world_cases
+from locstyle_plugins.bench.cases import Case, slug, style_picture, world_cases
 from locstyle_plugins.bench.scoring import Scorer
-from locstyle_plugins.mini.world import World
+from locstyle_plugins.world import HELD_OUT_WORLD, World
 from PIL import Image
 from rich.console import Console
 from rich.table import Table

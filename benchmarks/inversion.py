@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from locstyle_plugins.bench.cases import FIRST_SCENE, HELD_OUT_WORLD
-from locstyle_plugins.mini.world import World
+from locstyle_plugins.bench.cases import FIRST_SCENE
+from locstyle_plugins.world import HELD_OUT_WORLD, World
 from PIL import Image
 from rich.console import Console
 from rich.table import Table

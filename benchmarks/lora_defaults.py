@@ -19,9 +19,9 @@ from typing import Any  # rows of JSON
 
 import numpy as np
 import torch
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
+from locstyle_plugins.bench.cases import STYLE_SCENE
 from locstyle_plugins.lora import LoRA
-from locstyle_plugins.mini.world import World, WorldScene
+from locstyle_plugins.world import HELD_OUT_WORLD, World, WorldScene
 from numpy.typing import NDArray
 from PIL import Image
 

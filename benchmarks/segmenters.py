@@ -123,7 +123,7 @@ def _segmenter(name: str, given: list[str]) -> ls.Segmenter:
 
 
 def _scenes(count: int, size: int) -> Iterator[tuple[str, Image.Image, Objects]]:
-    from locstyle_plugins.mini.world import World
+    from locstyle_plugins.world import World
 
     for number in range(count):
         scene = World(1, size).scene(number)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, Picture, slug
-from locstyle_plugins.mini.world import WorldScene, scenery, things
-from locstyle_plugins.mini.world.canvas import Canvas
+from locstyle_plugins.bench.cases import Picture, slug
+from locstyle_plugins.world import HELD_OUT_WORLD, WorldScene, scenery, things
+from locstyle_plugins.world.canvas import Canvas
 from PIL import Image
 
 import locstyle as ls

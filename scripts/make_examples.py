@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
-from locstyle_plugins.mini.world import World
+from locstyle_plugins.bench.cases import STYLE_SCENE
+from locstyle_plugins.world import HELD_OUT_WORLD, World
 from PIL import Image
 
 PICTURES = Path(__file__).parent.parent / "examples" / "pictures"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import make_examples
 import numpy as np
-from locstyle_plugins.mini.world import World
+from locstyle_plugins.world import World
 from numpy.typing import NDArray
 from PIL import Image
 

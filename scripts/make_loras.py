@@ -16,8 +16,8 @@ from pathlib import Path
 
 import index_loras
 import numpy as np
-from locstyle_plugins.bench.cases import HELD_OUT_WORLD, STYLE_SCENE
-from locstyle_plugins.mini.world import HELD_OUT_STYLES, World
+from locstyle_plugins.bench.cases import STYLE_SCENE
+from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World
 from PIL import Image
 
 import locstyle as ls

@@ -6,20 +6,17 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World, WorldScene
 from numpy.typing import NDArray
 
 from .results import CaseFacts, RegionFacts
 
-if TYPE_CHECKING:
-    from locstyle_plugins.mini.world import WorldScene
-
 Picture: TypeAlias = NDArray[np.uint8]  # [H, W, 3]
 Area: TypeAlias = NDArray[np.bool_]  # [H, W]
 
-HELD_OUT_WORLD = 1  # the seed of scenes no training has seen
 STYLE_SCENE = 25  # what a style's one picture shows: things, ground and sky; never a case
 FIRST_SCENE = 2000  # past those that training reports on
 SPREAD = 1000  # scene numbers kept for each number of regions, so that cases never repeat a scene
@@ -97,8 +94,6 @@ def world_cases(
     `styles` default to those held out of the backbone's training and rotate, so that all are met
     about equally. A scene belongs to one case only.
     """
-    from locstyle_plugins.mini.world import HELD_OUT_STYLES
-
     styles = styles or HELD_OUT_STYLES
     drawn = {style: style_picture(style, size) for style in styles}
     for count in regions:
@@ -110,8 +105,6 @@ def world_cases(
 
 def style_picture(style: str, size: int) -> StylePicture:
     """A style's one picture: another scene of the held-out world."""
-    from locstyle_plugins.mini.world import World
-
     return StylePicture(style, World(HELD_OUT_WORLD, size).scene(STYLE_SCENE).render(style))
 
 
@@ -122,8 +115,6 @@ def slug(text: str) -> str:
 
 def _scenes(wanted: int, count: int, size: int) -> Iterator[tuple[int, WorldScene]]:
     """The first scenes with `count` regions large enough to have a texture."""
-    from locstyle_plugins.mini.world import World
-
     world, found = World(HELD_OUT_WORLD, size), 0
     number = FIRST_SCENE + SPREAD * (count - 1)
     while found < wanted:

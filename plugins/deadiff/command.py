@@ -26,7 +26,7 @@ def convert(checkpoint: Path, output: Path, family: str, allow_ckpt: bool) -> No
     Says which keys were used, which were not, and which were missing.
     """
     from .official import read
-    from .weights import Trained
+    from .trained import Trained
 
     official = read(_state(checkpoint, allow_ckpt))
     for line in describe(official.keys):

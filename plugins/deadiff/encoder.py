@@ -13,9 +13,9 @@ import locstyle as ls
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .weights import Trained
+    from .trained import Trained
 
-MINI = Path(__file__).parents[1] / "mini" / "weights" / "qformer.safetensors"
+MINI = Path(__file__).parent / "weights" / "qformer.safetensors"
 
 
 class QFormer:
@@ -30,7 +30,7 @@ class QFormer:
 
     @dataclass(frozen=True)
     class Options:
-        weights: str = ""  # a trained Q-Former of the backbone's family; "": mini's own
+        weights: str = ""  # a trained Q-Former of the backbone's family; "": ours, for mini
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or self.Options()
@@ -76,7 +76,7 @@ class QFormer:
 
     def _trained(self, backbone: Any) -> Trained:
         from .networks import inner_widths
-        from .weights import load
+        from .trained import load
 
         if not self.options.weights and backbone.family != "mini":
             raise ls.StyleError(

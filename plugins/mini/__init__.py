@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any  # loaders are typed by the hook that take
 import locstyle as ls
 
 if TYPE_CHECKING:
-    import click
     import torch
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -33,11 +32,3 @@ def load(name: str, device: str, dtype: "torch.dtype | None") -> "ls.Backbone":
 def register_backbones(register: Callable[[str, Callable[..., Any]], None]) -> None:
     """Offer the backbone `mini`."""
     register("mini", load)
-
-
-@ls.hookimpl
-def register_commands(cli: "click.Group") -> None:
-    """Offer the group `locstyle mini`."""
-    from .command import mini
-
-    cli.add_command(mini)

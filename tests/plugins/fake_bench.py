@@ -89,7 +89,7 @@ def _figures(
 
 def draw_pictures(results: Results, out: Path, side: int = 128) -> Path:
     """Pictures where a run puts them: scenes of mini's world, the methods as tints of them."""
-    from locstyle_plugins.mini.world import HELD_OUT_STYLES, World
+    from locstyle_plugins.world import HELD_OUT_STYLES, World
 
     for number, case in enumerate(results.cases):
         folder = out / "pictures" / slug(case.name)

@@ -25,7 +25,7 @@ from locstyle_plugins.bench.results import FIGURES, GATE, Results
 from locstyle_plugins.bench.runner import run_quality
 from locstyle_plugins.bench.scoring import Gap, Scorer, leaked, reference
 from locstyle_plugins.bench.settings import Settings, read_encoder_options, read_regions
-from locstyle_plugins.mini.world import HELD_OUT_STYLES
+from locstyle_plugins.world import HELD_OUT_STYLES
 from PIL import Image
 
 import locstyle as ls

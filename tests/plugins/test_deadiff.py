@@ -17,7 +17,7 @@ from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
 from locstyle_plugins.deadiff.networks import DEADiff, Sizes, inner_widths
 from locstyle_plugins.deadiff.towers import BackboneTower, ClipTower, clip_model, look
-from locstyle_plugins.deadiff.weights import Trained, load
+from locstyle_plugins.deadiff.trained import Trained, load
 from PIL import Image
 from torch import Tensor
 

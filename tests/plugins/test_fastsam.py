@@ -18,7 +18,8 @@ import yaml
 from locstyle_plugins.fastsam import FastSAM
 from locstyle_plugins.fastsam.checkpoints import SHIPPED, find_weights
 from locstyle_plugins.fastsam.guest import guest
-from locstyle_plugins.mini.world import World, WorldScene
+from locstyle_plugins.mini import WEIGHTS
+from locstyle_plugins.world import World, WorldScene
 from PIL import Image
 
 import locstyle as ls
@@ -298,8 +299,7 @@ def _tiny_clip(folder: Path) -> Path:
     """A random CLIP with the mini backbone's tokenizer, in hub format."""
     from transformers import AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-    mini = Path(sys.modules[World.__module__].__file__ or "").parents[1]
-    tokenizer = AutoTokenizer.from_pretrained(mini / "weights" / "tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(WEIGHTS / "tokenizer")
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     config = CLIPConfig(
         text_config={**small, "num_attention_heads": 2, "vocab_size": len(tokenizer)},

@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from locstyle_lab import questions, separation, train_qformer
+from locstyle_lab.seen import Seen, calibrated, seen
+from locstyle_lab.training import Run
+from locstyle_lab.triples import held_out, triples
 from locstyle_plugins.deadiff.encoder import MINI, QFormer
 from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
 from locstyle_plugins.deadiff.networks import Sizes
-from locstyle_plugins.deadiff.weights import Trained, load
-from locstyle_plugins.mini import WEIGHTS, questions, separation, train_qformer
-from locstyle_plugins.mini.seen import Seen, calibrated, seen
-from locstyle_plugins.mini.training import Run
-from locstyle_plugins.mini.triples import held_out, triples
-from locstyle_plugins.mini.world import HELD_OUT_STYLES, TRAINING_STYLES, World
-from locstyle_plugins.mini.world.endless import endless
+from locstyle_plugins.deadiff.trained import Trained, load
+from locstyle_plugins.mini import WEIGHTS
+from locstyle_plugins.world import HELD_OUT_STYLES, TRAINING_STYLES, World, endless
 from PIL import Image
 from safetensors import safe_open
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from locstyle_plugins.mini.world import HELD_OUT_STYLES, STYLES, TRAINING_STYLES, World, WorldScene
+from locstyle_plugins.world import HELD_OUT_STYLES, STYLES, TRAINING_STYLES, World, WorldScene
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,9 @@ from .styles import STYLES, Source, Style
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
+TRAINING_WORLD, HELD_OUT_WORLD = 0, 1
+"""Seeds: of the scenes that trainings see, and of those that none has seen."""
+
 _SUPERSAMPLING = 2
 
 

@@ -6,10 +6,11 @@ from typing import Any  # diffusers is untyped
 import numpy as np
 import torch
 import torch.nn.functional as F
+from locstyle_plugins.world import HELD_OUT_WORLD
 from torch import Tensor
 
 from . import models
-from .data import HELD_OUT_SEED, Crops, Pictures, dataset, public_photos
+from .data import Crops, Pictures, dataset, public_photos
 from .training import Rates, Run, Trainee, log_line
 
 CROP = 64  # pixels
@@ -28,7 +29,7 @@ def train_autoencoder(run: Run, sizes: models.Sizes = models.Sizes()) -> None:  
     if state.exists():
         trainee.load(state)
     world = dataset(run.work, scenes=run.scenes).pictures
-    held_out = dataset(run.work, scenes=min(48, run.scenes), seed=HELD_OUT_SEED).pictures
+    held_out = dataset(run.work, scenes=min(48, run.scenes), seed=HELD_OUT_WORLD).pictures
     rng = np.random.default_rng((run.seed, trainee.step))
     crops = Crops(world, public_photos(), CROP, rng)
     due = trainee.seconds

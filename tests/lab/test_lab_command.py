@@ -4,29 +4,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-import locstyle_plugins.mini
+import click
+import locstyle_lab
 import pytest
 from click.testing import CliRunner
-from locstyle_plugins.mini.command import mini
-from locstyle_plugins.mini.world import STYLES
+from locstyle_lab.command import mini
+from locstyle_plugins.world import STYLES
 from PIL import Image
 
 
-def test_importing_the_plugin_loads_no_network_library() -> None:
-    code = "import sys, locstyle_plugins.mini; print(*sys.modules)"
+def test_importing_the_commands_loads_no_network_library() -> None:
+    code = "import sys, locstyle_lab.command; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    heavy = {"diffusers", "transformers", "scipy", "skimage"}
+    heavy = {"torch", "diffusers", "transformers", "scipy", "skimage", "cv2"}
     assert not heavy & set(result.stdout.split())
 
 
-def test_the_plugin_registers_its_backbone_and_its_commands() -> None:
-    import click
-
-    found: dict[str, object] = {}
-    locstyle_plugins.mini.register_backbones(found.__setitem__)
-    assert found == {"mini": locstyle_plugins.mini.load}
+def test_the_lab_registers_its_commands() -> None:
     cli = click.Group("locstyle")
-    locstyle_plugins.mini.register_commands(cli)
+    locstyle_lab.register_commands(cli)
     assert set(cli.commands) == {"mini"} and set(mini.commands) == {
         "train",
         "train-fastsam",

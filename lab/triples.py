@@ -14,10 +14,16 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from locstyle_plugins.world import (
+    HELD_OUT_STYLES,
+    HELD_OUT_WORLD,
+    TRAINING_STYLES,
+    TRAINING_WORLD,
+    World,
+    endless,
+)
 
-from .data import HELD_OUT_SEED, SIZE, TRAINING_SEED, Pictures, in_parallel
-from .world import HELD_OUT_STYLES, TRAINING_STYLES, World
-from .world.endless import endless
+from .data import SIZE, Pictures, in_parallel
 
 PHOTO = "photo"
 _NAMELESS = 3  # a scene
@@ -66,7 +72,7 @@ class Triples:
         return [[other for other in alike[key] if other != n] for n, key in enumerate(keys)]
 
 
-def triples(work: Path, *, scenes: int, seed: int = TRAINING_SEED) -> Triples:
+def triples(work: Path, *, scenes: int, seed: int = TRAINING_WORLD) -> Triples:
     """The triples of `scenes` scenes, rendered on the first call and then read from `work`."""
     folder = work / f"triples-{seed}-{scenes}"
     if not (folder / "drawn.json").exists():
@@ -80,7 +86,7 @@ def held_out(scenes: int) -> Triples:
     """Scenes and styles that no training sees: every scene in every held-out style."""
     facts, pictures = [], []
     for number in range(scenes):
-        scene = World(HELD_OUT_SEED, SIZE).scene(number)
+        scene = World(HELD_OUT_WORLD, SIZE).scene(number)
         for style in HELD_OUT_STYLES:
             pictures.append(scene.render(style))
             facts.append(Drawn(number, style, scene.caption, scene.things))

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from locstyle_plugins.world import TRAINING_STYLES, World, WorldScene
 from numpy.typing import NDArray
-
-from .world import TRAINING_STYLES, World, WorldScene
 
 Picture = NDArray[np.uint8]
 SIZE = 256  # side of a picture in pixels

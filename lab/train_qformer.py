@@ -10,7 +10,7 @@ import torch
 from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import cross_sites
 from locstyle_plugins.deadiff.networks import DEADiff, Sizes, inner_widths
-from locstyle_plugins.deadiff.weights import Trained
+from locstyle_plugins.deadiff.trained import Trained
 from torch import Tensor
 
 import locstyle as ls

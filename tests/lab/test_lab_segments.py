@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from locstyle_plugins.mini.segments_data import Job, degrade, outlines, render
-from locstyle_plugins.mini.world import World
+from locstyle_lab.segments_data import Job, degrade, outlines, render
+from locstyle_plugins.world import World
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import click
+from locstyle_plugins.mini import WEIGHTS
 
-_WEIGHTS = Path(__file__).parent / "weights"
 _VAE_SHARE = 0.2  # of the minutes, when both parts are trained
 
 
@@ -21,9 +21,8 @@ def mini() -> None:
 def world(output: Path, seed: int, count: int, size: int) -> None:
     """Write a contact sheet: one scene a column, the photo and then every style."""
     import numpy as np
+    from locstyle_plugins.world import STYLES, World
     from PIL import Image
-
-    from .world import STYLES, World
 
     scenes = [World(seed, size).scene(number) for number in range(count)]
     columns = [
@@ -66,7 +65,7 @@ def train(
     from .train_vae import train_autoencoder
     from .training import Run
 
-    start = None if from_scratch else init or (_WEIGHTS if _WEIGHTS.exists() else None)
+    start = None if from_scratch else init or (WEIGHTS if WEIGHTS.exists() else None)
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     run = Run(minutes, work, out, start, device, scenes)
@@ -124,13 +123,13 @@ def qformer(
 
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(minutes, work, out, _WEIGHTS, device, scenes)
+    run = Run(minutes, work, out, WEIGHTS, device, scenes)
     stages = [replace(stage, batch=max(3, round(batch * stage.batch))) for stage in STAGES]
     train_qformer(run, stages=stages, tasks=("both",) if only_reconstruction else TASKS)
 
 
 @mini.command()
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS)
 @click.option("--photos", type=click.Path(path_type=Path, exists=True), help="A folder of photos.")
 def scores(weights: Path, photos: Path | None) -> None:
     """Measure reconstruction, inversion and held-out loss of a weights folder."""
@@ -143,7 +142,7 @@ def scores(weights: Path, photos: Path | None) -> None:
 
 @mini.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default="samples.png")
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=_WEIGHTS)
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS)
 @click.option("--count", default=10, show_default=True, help="How many captions, one a column.")
 @click.option("--guidance", default=5.0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -174,7 +173,7 @@ def separates(weights: Path, output: Path, steps: int, guidance: float) -> None:
 
     from .separation import measure
 
-    painted = measure(weights, _WEIGHTS, steps=steps, guidance=guidance)
+    painted = measure(weights, WEIGHTS, steps=steps, guidance=guidance)
     Image.fromarray(painted.sheet).save(output)
     for prompt in painted.prompts:
         click.echo(prompt)

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from locstyle_plugins.world import TRAINING_STYLES, TRAINING_WORLD, World, WorldScene
 from numpy.typing import NDArray
-
-from .world import TRAINING_STYLES, World, WorldScene
 
 Pictures = NDArray[np.uint8]
 Prompts = tuple[str, str, str]
@@ -21,7 +20,6 @@ Rendered = tuple[Pictures, Prompts]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-TRAINING_SEED, HELD_OUT_SEED = 0, 1
 SIZE = 128  # side of a picture in pixels
 LARGE = 256  # side of the fewer pictures that show more detail
 LARGE_SHARE = 12  # one scene in so many is rendered large as well
@@ -50,7 +48,7 @@ class Dataset:
     prompts: list[Prompts]
 
 
-def dataset(work: Path, *, scenes: int, seed: int = TRAINING_SEED, size: int = SIZE) -> Dataset:
+def dataset(work: Path, *, scenes: int, seed: int = TRAINING_WORLD, size: int = SIZE) -> Dataset:
     """The pictures of `scenes` scenes, rendered on the first call and then read from `work`."""
     folder = work / (f"world-{seed}-{scenes}" + ("" if size == SIZE else f"-{size}"))
     if not (folder / "prompts.json").exists():

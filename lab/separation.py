@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import cross_sites
-from locstyle_plugins.deadiff.weights import Trained
+from locstyle_plugins.deadiff.trained import Trained
+from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World
 from torch import Tensor
 
 import locstyle as ls
 
-from .data import HELD_OUT_SEED, SIZE, Pictures
+from .data import SIZE, Pictures
 from .questions import states
 from .seen import pixels
 from .triples import held_out
-from .world import HELD_OUT_STYLES, World
 
 _STYLES = HELD_OUT_STYLES
 _FIRST = 2000  # scene of the held-out world
@@ -59,7 +59,7 @@ def separation(
     backbone: Any, trained: Trained, *, steps: int = 25, guidance: float = 3.0, asked: int = 4
 ) -> Painted:
     """Paint the words of scenes in the styles of pictures of other scenes, none of them learned."""
-    world = World(HELD_OUT_SEED, SIZE)
+    world = World(HELD_OUT_WORLD, SIZE)
     references = np.stack([world.scene(_FIRST + 20 + n).render(s) for n, s in enumerate(_STYLES)])
     prompts = [f"a picture of {world.scene(_FIRST + n).caption}" for n in _ASKED[:asked]]
     tower = trained.tower(backbone, "style")
@@ -139,7 +139,7 @@ def _explained(backbone: Any, latents: Tensor, prompts: Sequence[str]) -> Tensor
 
 def measure(weights: Path, pipeline: Path, *, steps: int, guidance: float) -> Painted:
     """`separation` of a weights file on the backbone of a pipeline folder."""
-    from locstyle_plugins.deadiff.weights import load
+    from locstyle_plugins.deadiff.trained import load
 
     backbone = ls.load_backbone(pipeline, dtype=torch.float32, family="mini")
     trained = load(weights)

@@ -7,13 +7,13 @@ from typing import Any  # plain data for JSON
 
 import cv2
 import numpy as np
+from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, STYLES, TRAINING_STYLES, World
 
-from .data import HELD_OUT_SEED, LARGE, SIZE, Pictures, read_photo
+from .data import LARGE, SIZE, Pictures, read_photo
 from .pipeline import Pipeline, inversion, sample
 from .train_unet import PROBE, held_out_loss, probe
 from .train_vae import psnr, reconstruction
 from .training import Run
-from .world import HELD_OUT_STYLES, STYLES, TRAINING_STYLES, World
 
 _FIRST_SCENE = 1000  # of the held-out world: past those that training reports on
 _SCENES = 8
@@ -48,7 +48,7 @@ def caption_sheet(
     Every second prompt asks for a style of the training. Returns the prompts, and pictures
     [2, count, H, W, 3]: the scenes as they are and what the words gave.
     """
-    scenes = [World(HELD_OUT_SEED, SIZE).scene(_FIRST_SCENE + n) for n in range(count)]
+    scenes = [World(HELD_OUT_WORLD, SIZE).scene(_FIRST_SCENE + n) for n in range(count)]
     styles = [TRAINING_STYLES[n % len(TRAINING_STYLES)] if n % 2 else None for n in range(count)]
     asked = list(zip(scenes, styles, strict=True))
     prompts = [scene.prompt(style) for scene, style in asked]
@@ -59,7 +59,7 @@ def caption_sheet(
 
 def _pictures(photos: Path | None) -> dict[str, Pictures]:
     """Batches by what they show: the held-out world in every style, and real photos."""
-    scenes = [World(HELD_OUT_SEED, SIZE).scene(_FIRST_SCENE + n) for n in range(_SCENES)]
+    scenes = [World(HELD_OUT_WORLD, SIZE).scene(_FIRST_SCENE + n) for n in range(_SCENES)]
     pictures = {"photo scenes": np.stack([scene.photo for scene in scenes])}
     for style in STYLES:
         pictures[style] = np.stack([scene.render(style) for scene in scenes])

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from locstyle_plugins.mini import models, train_unet, train_vae
-from locstyle_plugins.mini.data import dataset
-from locstyle_plugins.mini.lessons import Bucket, Stage, examples
-from locstyle_plugins.mini.training import Rates, Run, Trainee, replaced_folder
+from locstyle_lab import models, train_unet, train_vae
+from locstyle_lab.data import dataset
+from locstyle_lab.lessons import Bucket, Stage, examples
+from locstyle_lab.training import Rates, Run, Trainee, replaced_folder
 
 TINY = models.Sizes(
     autoencoder=(8, 8, 16), unet=(16,) * 4, heads=(2,) * 4, groups=8, text=16, text_layers=1
@@ -44,7 +44,7 @@ def test_dataset_is_rendered_once(run: Run) -> None:
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 8), (40, 32)])
 def test_examples_have_the_shape_of_their_bucket(trained: Run, shape: tuple[int, int]) -> None:
-    from locstyle_plugins.mini.pipeline import Pipeline
+    from locstyle_lab.pipeline import Pipeline
 
     pipeline = Pipeline.load(trained.out)
     known = examples(trained, Bucket(*shape, 4, 3), pipeline.autoencoder, pipeline.tokenizer)
@@ -166,7 +166,7 @@ def test_text_encoder_learns_a_larger_vocabulary_without_forgetting(trained: Run
 
 
 def test_written_pipeline_paints_a_prompt(trained: Run) -> None:
-    from locstyle_plugins.mini.pipeline import Pipeline, sample
+    from locstyle_lab.pipeline import Pipeline, sample
 
     picture = sample(Pipeline.load(trained.out), ["a photo of a red house"])
     assert picture.shape == (1, 128, 128, 3) and picture.dtype == np.uint8

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any  # diffusers and transformers are untyped
 
 import torch
+from locstyle_plugins.world import HELD_OUT_WORLD
 from torch import Tensor
 
 from . import models
-from .data import HELD_OUT_SEED, Dataset, dataset
+from .data import Dataset, dataset
 from .lessons import STAGES, Bucket, Examples, Stage, encoded, examples
 from .training import Rates, Run, Trainee, log_line
 
@@ -156,7 +157,7 @@ def weighted(error: Tensor, steps: Tensor) -> Tensor:
 def probe(tokenizer: Any, run: Run, bucket: Bucket) -> Question:
     """A fixed question about scenes the training never sees."""
     scenes = min(_HELD_OUT_SCENES, run.scenes)
-    held_out = dataset(run.work, scenes=scenes, seed=HELD_OUT_SEED)
+    held_out = dataset(run.work, scenes=scenes, seed=HELD_OUT_WORLD)
     examples = encoded(
         held_out, bucket, _autoencoder(run), tokenizer, device=run.device, seed=run.seed
     )
