@@ -106,6 +106,7 @@ from .style import Reference as Reference
 from .style import Style as Style
 from .style import Tokens as Tokens
 from .style import find_style as find_style
+from .style import style_picture as style_picture
 from .style import thumbnail as thumbnail
 
 __version__: str

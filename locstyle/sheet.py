@@ -42,8 +42,8 @@ def contact_sheet(
 
 def result_sheet(result: Result, *, cell: int = 256) -> Image.Image:
     """Input over result, and a column a region: what its mask shows, over its styles."""
-    photo = _opaque(result.source.image)
-    columns = [[("input", photo), ("result", result.image)]]
+    photo = _opaque(result.source.srgb)
+    columns = [[("input", photo), ("result", result.photo.srgb)]]
     for number, (region, mask, styles) in enumerate(
         zip(result.edit.regions, result.masks, result.styles, strict=True), start=1
     ):

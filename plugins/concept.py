@@ -97,6 +97,7 @@ class Concept:
         """
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
+        images = [ls.style_picture(image) for image in images]
         placeholder, prompt, init = read_prompt(request, self.options.init)
         vectors = _vectors(backbone, init, self.options.words).requires_grad_()
         batches = _Batches(images, prompt, {placeholder: vectors}, self.options, backbone, request)

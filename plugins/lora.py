@@ -114,6 +114,7 @@ class LoRA:
         """
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
+        images = [ls.style_picture(image) for image in images]
         prompt = request.prompt or f"a painting in {request.name} style"
         options = json.dumps(asdict(self.options), sort_keys=True)
         batches = _Batches(images, prompt, self.options, backbone, request.seed)

@@ -100,7 +100,7 @@ def _encode(
     from locstyle.editor import Editor
     from locstyle.photo import Photo
 
-    pictures = [Photo.open(path).image for path in images]
+    pictures = [Photo.open(path).srgb for path in images]
     backbone, device = model
     editor = Editor.load(backbone, device=device, dtype=torch.float32, host=host)
     with progress() as on_step:

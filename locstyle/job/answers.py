@@ -58,5 +58,5 @@ class Answers:
                 segmenter.name, segmenter.options, preset=segmenter.preset
             )
             check_prompt(segmenter.name, prompt, self.photo.size, made.prompts)
-            self._made[key] = made, embedded(made, self.photo.image.convert("RGB"))
+            self._made[key] = made, embedded(made, self.photo.srgb.convert("RGB"))
         return self._made[key]

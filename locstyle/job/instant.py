@@ -30,7 +30,7 @@ def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str
         maker = _maker(given, host)
         picture = _opened(Path(given.picture))
         request = StyleRequest(name=Path(given.picture).stem, prompt="")
-        style: Style = maker.encode([picture.image], backbone, request, ignore)
+        style: Style = maker.encode([picture.srgb], backbone, request, ignore)
     except LocstyleError as error:
         raise type(error)(f"{where}: {error}") from error
     return style

@@ -192,7 +192,7 @@ class Mask:
         Raises:
             MaskError: the photo has another size.
         """
-        shown = photo.pixels if isinstance(photo, Photo) else photo
+        shown = _shown(photo) if isinstance(photo, Photo) else photo
         check_size(self.size, shown.shape[:2], "snap: the mask")
         refine.check_pixels("snap", pixels, self.size)
         return self._with(refine.snap(self.values.numpy(), shown, pixels))
@@ -344,6 +344,11 @@ def check_size(
 
 def _spoken(size: Sequence[int]) -> str:
     return f"{size[1]} × {size[0]}"
+
+
+def _shown(photo: Photo) -> NDArray[Any]:
+    """Pixels [H, W, C] in the working space, whose edges are the same in every profile."""
+    return photo.pixels if photo.space is None else np.asarray(photo.srgb)
 
 
 def _bytes(values: Tensor) -> NDArray[np.uint8]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +33,7 @@ def colour_range(
             near the nearest pixel comes.
     """
     target = _lab_of(like, photo, where)
-    away = np.concatenate([np.linalg.norm(lab - target, axis=-1) for lab in _lab(photo.pixels)])
+    away = np.concatenate([np.linalg.norm(lab - target, axis=-1) for lab in _lab(photo)])
     inside = away <= tolerance
     if not inside.any():
         spoken = like if isinstance(like, str) else f"{like[0]:g},{like[1]:g}"
@@ -53,7 +52,7 @@ def luminance_range(photo: Photo, low: float, high: float, *, where: str = "mask
     """
     if not low <= high:
         raise MaskError(f"{where}: light from {low:g} to {high:g} is no range; give low, then high")
-    light = np.concatenate([lab[..., 0] / 100 for lab in _lab(photo.pixels)])
+    light = np.concatenate([lab[..., 0] / 100 for lab in _lab(photo)])
     inside = (light >= low - 1e-4) & (light <= high + 1e-4)  # white comes out as 0.99999
     if not inside.any():
         raise MaskError(
@@ -72,7 +71,8 @@ def _lab_of(like: str | tuple[float, float], photo: Photo, where: str) -> NDArra
             colour = np.empty(0, np.uint8)
         if len(colour) != 3 or len(digits) != 6:
             raise MaskError(f"{where}: {like!r} is no colour; give #rrggbb or a point x,y")
-        exact: NDArray[np.float32] = next(_lab(colour.reshape(1, 1, 3)))[0, 0]
+        shares = colour.reshape(3, 1, 1).astype(np.float32) / np.float32(255)
+        exact: NDArray[np.float32] = _lab_of_colours(shares)[0, 0]
         return exact
     (x, y), (height, width) = like, photo.size
     if not (0 <= x < width and 0 <= y < height):
@@ -81,16 +81,21 @@ def _lab_of(like: str | tuple[float, float], photo: Photo, where: str) -> NDArra
             f"(width × height); x lies in 0-{width}, y in 0-{height}"
         )
     row, column = int(y), int(x)
-    around = photo.pixels[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
-    mean: NDArray[np.float32] = next(_lab(around)).reshape(-1, 3).mean(0)
+    rows, columns = slice(max(0, row - 1), row + 2), slice(max(0, column - 1), column + 2)
+    around = _lab_of_colours(photo.working(rows, columns).numpy())
+    mean: NDArray[np.float32] = around.reshape(-1, 3).mean(0)
     return mean
 
 
-def _lab(pixels: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
-    """Bands of rows as CIELAB [h, W, 3], L* in 0-100, from sRGB."""
-    full = np.float32(np.iinfo(pixels.dtype).max)
-    for top in range(0, len(pixels), _BAND):
-        band = pixels[top : top + _BAND].astype(np.float32) / full
-        colours = band[..., :3] if band.shape[2] >= 3 else band[..., :1].repeat(3, -1)
-        lab: NDArray[np.float32] = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2Lab)
-        yield lab
+def _lab(photo: Photo) -> Iterator[NDArray[np.float32]]:
+    """Bands of rows as CIELAB [h, W, 3], L* in 0-100."""
+    for top in range(0, photo.size[0], _BAND):
+        yield _lab_of_colours(photo.working(slice(top, top + _BAND)).numpy())
+
+
+def _lab_of_colours(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours [3, h, w] of the working space as CIELAB [h, w, 3]."""
+    lab: NDArray[np.float32] = cv2.cvtColor(
+        np.ascontiguousarray(colours.transpose(1, 2, 0)), cv2.COLOR_RGB2Lab
+    )
+    return lab

@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -20,16 +21,19 @@ from torch import Tensor
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, write_atomic
 from locstyle.photo import formats, png
+from locstyle.photo.colour import Space, grey_as_rgb, space_of
 from locstyle.photo.png import Pixels
 
-_BAND = 256  # rows pasted at once, to bound memory
+_BAND = 256  # rows converted and pasted at once, to bound memory
+_WHOLE = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
 class Photo(formats.Picture):
     """A picture at its own depth, with alpha, colour profile and EXIF; orientation applied once.
 
-    Values are the file's own, in its own colour profile: no colour space is converted.
+    Pixels are the file's own, in its own colour profile, and stay so. `rgb`, `srgb` and `working`
+    say what they mean: there, and only there, colours are converted.
 
     Attributes:
         pixels: [H, W, C] uint8 or uint16, not copied but made read-only; C = 1 grey,
@@ -101,22 +105,65 @@ class Photo(formats.Picture):
         head = f"{self.pixels.shape} {self.pixels.dtype.name} ".encode()
         return hashlib.sha256(head + self.pixels.tobytes()).hexdigest()
 
+    @cached_property
+    def space(self) -> Space | None:
+        """What the pixels mean; None for sRGB, which a photo without a profile is taken to be in.
+
+        A profile that cannot be used warns, and counts as none.
+        """
+        try:
+            return space_of(self.icc, _colours(self.pixels).shape[2])
+        except ValueError as error:
+            warnings.warn(
+                f"{self.path or 'the picture'}: its colour profile cannot be used ({error}); "
+                "taken as sRGB",
+                stacklevel=3,
+            )
+            return None
+
     @property
     def image(self) -> Image.Image:
-        """The photo at 8 bit as a Pillow image of mode L, LA, RGB or RGBA."""
+        """The photo's own numbers at 8 bit, as a Pillow image of mode L, LA, RGB or RGBA."""
         return formats.to_pil(self)
 
+    @property
+    def srgb(self) -> Image.Image:
+        """What the photo shows: sRGB at 8 bit, as a Pillow image of mode L, LA, RGB or RGBA."""
+        if self.space is None:
+            plain = formats.to_pil(self)
+            plain.info.pop("icc_profile", None)
+            return plain
+        pixels = np.empty((*self.size, 4 if self.has_alpha else 3), np.uint8)
+        for band in self._bands():
+            colours = self.working(band).mul_(255).round_().byte()
+            pixels[band, :, :3] = colours.permute(1, 2, 0).numpy()
+            if self.has_alpha:
+                pixels[band, :, 3:] = formats.eight_bit(self.pixels[band, :, -1:])
+        return Image.fromarray(pixels)
+
     def _repr_png_(self) -> bytes:
-        preview, buffer = self.image, io.BytesIO()
+        preview, buffer = self.srgb, io.BytesIO()
         preview.thumbnail((768, 768))
         preview.save(buffer, "PNG")
         return buffer.getvalue()
 
     def rgb(self) -> Tensor:
-        """Colours [3, H, W] float32 in [0, 1]; grey repeated, alpha left out, not composited."""
-        colours = _colours(self.pixels)
+        """Colours [3, H, W] float32 in [0, 1], in sRGB; grey repeated, alpha left out, not
+        composited."""
+        if self.space is None:
+            return self.working()
+        return torch.cat([self.working(band) for band in self._bands()], dim=1)
+
+    def working(self, rows: slice = _WHOLE, columns: slice = _WHOLE) -> Tensor:
+        """A part of `rgb`: rows and columns of it, [3, h, w]."""
+        colours = _colours(self.pixels[rows, columns])
+        if self.space is not None:
+            return self.space.working(colours)
         values = torch.from_numpy(colours.astype(np.float32)) / _full(self.pixels)
         return values.permute(2, 0, 1).expand(3, -1, -1).contiguous()
+
+    def _bands(self) -> Iterator[slice]:
+        return (slice(top, top + _BAND) for top in range(0, len(self.pixels), _BAND))
 
     def widened(self, other: Photo) -> Pixels:
         """This photo's pixels with the channels of `other`: grey three times where that is RGB.
@@ -130,10 +177,11 @@ class Photo(formats.Picture):
         """This photo with `styled` blended in; where weight is 0 every bit is this photo's own.
 
         Alpha, EXIF and profile are kept everywhere. A grey photo becomes RGB with three equal
-        values; a profile made for grey cannot describe that and is dropped with a warning.
+        values, and its profile one that gives them their meaning; where there is no such profile,
+        it is dropped with a warning.
 
         Args:
-            styled: [3, H, W] in [0, 1] (clipped to it), in the photo's colour space.
+            styled: [3, H, W] in [0, 1] (clipped to it), in sRGB.
             weight: [H, W] in [0, 1].
 
         Raises:
@@ -141,12 +189,19 @@ class Photo(formats.Picture):
         """
         _check_paste(styled, weight, self.size)
         pixels, icc = _as_rgb(self.pixels), _rgb_profile(self.icc)
-        colours = styled.detach().cpu().float().permute(1, 2, 0).numpy()
-        share = weight.detach().cpu().float()[..., None].numpy()
-        for start in range(0, len(pixels), _BAND):
-            band = slice(start, start + _BAND)
-            _blend(pixels[band, :, :3], colours[band], share[band])  # a view: alpha stays
+        share = weight.detach().cpu().float()
+        colours = styled.detach().cpu().float()
+        for rows in self._bands():
+            columns = _touched(share[rows])
+            if columns.stop:
+                part = self._own(colours[:, rows, columns]).permute(1, 2, 0).numpy()
+                _blend(pixels[rows, columns, :3], part, share[rows, columns, None].numpy())
         return Photo(pixels, icc=icc, exif=self.exif, format=self.format)
+
+    def _own(self, colours: Tensor) -> Tensor:
+        """The photo's numbers [3, h, w] in [0, 1] for colours [3, h, w] in sRGB."""
+        inside = colours.clamp(0, 1)
+        return inside if self.space is None else self.space.own(inside)
 
     def save(self, path: str | os.PathLike[str], text: Mapping[str, str] | None = None) -> None:
         """Write the photo in the format of the path's ending, whole or not at all.
@@ -225,16 +280,24 @@ def _as_rgb(pixels: Pixels) -> Pixels:
 
 
 def _rgb_profile(icc: bytes | None) -> bytes | None:
-    if icc is not None and icc[16:20] == b"GRAY":
+    if icc is None or icc[16:20] != b"GRAY":
+        return icc
+    wider = grey_as_rgb(icc)
+    if wider is None:
         warnings.warn("the photo's profile is for grey; the coloured result has none", stacklevel=3)
-        return None
-    return icc
+    return wider
+
+
+def _touched(share: Tensor) -> slice:
+    """The columns of share [h, W] between which all that is not 0 lies."""
+    found = (share > 0).any(0).nonzero()
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
 
 
 def _blend(pixels: Pixels, colours: NDArray[np.float32], share: NDArray[np.float32]) -> None:
-    """Write `colours` [h, W, 3] into pixels [h, W, 3] where share [h, W, 1] is above 0."""
+    """Write `colours` [h, w, 3] into pixels [h, w, 3] where share [h, w, 1] is above 0."""
     own = pixels.astype(np.float32)
-    blend = own + (np.clip(colours, 0, 1) * _full(pixels) - own) * share
+    blend = own + (colours * _full(pixels) - own) * share
     np.copyto(pixels, np.rint(blend).astype(pixels.dtype), where=share > 0)
 
 

@@ -76,7 +76,7 @@ def write_folder(
         for number, segment in enumerate(segments if masks else (), start=1):
             _save(new / mask_name(number, len(segments)), segment.inside)
             on_step(Step("write", number, len(segments)))
-        sheet = segment_sheet(photo.image, segments)
+        sheet = segment_sheet(photo.srgb, segments)
         sheet.save(new / SHEET)
         write_segments(new / LIST, segments, photo, made_by)
 

@@ -10,5 +10,6 @@ from locstyle.style.find import nearest_file as nearest_file
 from locstyle.style.fit import Coverage as Coverage
 from locstyle.style.preview import thumbnail as thumbnail
 from locstyle.style.reference import Reference as Reference
+from locstyle.style.reference import style_picture as style_picture
 from locstyle.style.style import ANY as ANY
 from locstyle.style.style import Style as Style

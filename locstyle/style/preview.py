@@ -7,6 +7,8 @@ import binascii
 import io
 from typing import TYPE_CHECKING
 
+from locstyle.style.reference import style_picture
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -15,7 +17,7 @@ SIDE = 96  # pixels
 
 def thumbnail(image: Image, side: int = SIDE) -> str:
     """A picture as the base64 PNG of a style's header; its longer side is at most `side` pixels."""
-    small = image.convert("RGB")
+    small = style_picture(image)
     small.thumbnail((side, side))
     data = io.BytesIO()
     small.save(data, "PNG", optimize=True)

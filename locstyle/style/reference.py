@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms
+from PIL import Image
 from torch import Tensor
 
 from locstyle.errors import StyleError
@@ -70,8 +69,8 @@ class Reference:
             )
         scale = min(1.0, side / math.sqrt(photo.size[0] * photo.size[1]))
         height, width = (max(1, round(length * scale)) for length in photo.size)
-        small = photo.image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
-        pixels = torch.from_numpy(np.array(_in_srgb(small, photo.icc)))
+        small = photo.srgb.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+        pixels = torch.from_numpy(np.array(small.convert("RGB")))
         seen = _seen(small)
         if seen is not None:
             pixels = _filled(pixels, seen)
@@ -94,24 +93,23 @@ class Reference:
         return data.getvalue()
 
 
-def _in_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """The colours as RGB in sRGB; a picture without a profile is taken to be in it."""
+def style_picture(picture: Photo | Image.Image) -> Image.Image:
+    """A picture as everything that learns or reads a style from it sees it: RGB, sRGB, 8 bit.
+
+    What is transparent is filled with the mean of what is seen, so that colours hidden under it
+    teach nothing. A plain RGB picture comes out as it is.
+
+    Raises:
+        PhotoError: a picture that is not read.
+        StyleError: it is wholly transparent.
+    """
+    photo = picture if isinstance(picture, Photo) else Photo.from_image(picture)
+    image = photo.srgb
+    seen = _seen(image)
     plain = image.convert("RGB")
-    if icc is None:
+    if seen is None:
         return plain
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if "srgb" in ImageCms.getProfileDescription(profile).lower():
-            return plain  # a conversion would only round
-        source = image.convert("L") if profile.profile.xcolor_space == "GRAY" else plain
-        srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(source, profile, srgb, outputMode="RGB")
-        return plain if converted is None else converted  # None only where it works in place
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        warnings.warn(
-            f"reference: its colour profile cannot be used ({error}); taken as sRGB", stacklevel=4
-        )
-        return plain
+    return Image.fromarray(_filled(torch.from_numpy(np.array(plain)), seen).numpy())
 
 
 def _seen(image: Image.Image) -> Tensor | None:

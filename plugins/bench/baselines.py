@@ -49,7 +49,7 @@ def pasted(case: Case, pictures: Sequence[Picture | Tensor]) -> Picture:
     shares = partition.at(*partition.size)[1:] / weight.clamp_min(1e-6)
     styled = sum((s * one.clamp(0, 1) for s, one in zip(shares, rgb, strict=True)), torch.zeros(1))
     photo = ls.Photo.from_image(case.photo)
-    return np.asarray(photo.pasted(torch.as_tensor(styled), weight).image.convert("RGB"))
+    return np.asarray(photo.pasted(torch.as_tensor(styled), weight).srgb.convert("RGB"))
 
 
 def weights(case: Case) -> ls.Partition:

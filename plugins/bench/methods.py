@@ -107,7 +107,7 @@ class _Edits:
         setup = setup_seconds(list(styles))
         figures = {"rows": float(rows), "inversion_rows": float(inverting)}
         figures |= {} if setup is None else {"setup_seconds": setup}
-        return Outcome(np.asarray(result.image.convert("RGB")), figures)
+        return Outcome(np.asarray(result.photo.srgb.convert("RGB")), figures)
 
 
 def _edits(

@@ -121,7 +121,7 @@ def _middle(photo: Picture) -> Area:
 
 def _opened(path: Path, side: int, measured: Callable[[tuple[int, int]], int]) -> Picture:
     """The picture upright and RGB, its longer (`max`) or shorter (`min`) side `side` pixels."""
-    image = ls.Photo.open(path).image.convert("RGB")
+    image = ls.Photo.open(path).srgb.convert("RGB")
     scale = side / measured(image.size)
     width, height = (max(1, round(edge * scale)) for edge in image.size)
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))

@@ -53,6 +53,7 @@ class QFormer:
 
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
+        images = [ls.style_picture(image) for image in images]
         trained = self._trained(backbone)
         network = trained.network.to(backbone.device)
         with torch.no_grad():

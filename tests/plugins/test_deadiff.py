@@ -367,6 +367,15 @@ def test_two_towers_see_for_themselves(backbone: UNetBackbone, tmp_path: Path) -
     assert {name for name in before if not torch.equal(before[name], after[name])} == coarse
 
 
+def test_what_is_hidden_under_alpha_is_not_seen(backbone: UNetBackbone, encoder: QFormer) -> None:
+    digests = set()
+    for hidden in (0, 250):
+        picture = pictures()[0].convert("RGBA")
+        picture.paste((hidden, 0, 0, 0), (0, 0, 20, 20))
+        digests.add(encoder.encode([picture], backbone, REQUEST).digest)
+    assert len(digests) == 1
+
+
 def test_weights_of_another_family_are_refused(backbone: UNetBackbone, tmp_path: Path) -> None:
     trained(backbone, "sd1").save(tmp_path / "w.safetensors")
     encoder = QFormer(QFormer.Options(weights=str(tmp_path / "w.safetensors")))
