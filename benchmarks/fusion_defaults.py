@@ -103,12 +103,14 @@ def main() -> None:
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--styles", type=Path, help="their folder; default: the shipped ones")
     parser.add_argument("--encoder-option", action="append", default=[], metavar="ENCODER:K=V")
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--solver", help="default: each fusion's own, as --steps")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
-    shared = {key: getattr(wanted, key) for key in ("out", "steps", "seed", "backbone", "styles")}
+    named = ("out", "solver", "steps", "seed", "backbone", "styles")
+    shared = {key: getattr(wanted, key) for key in named}
     options = read_encoder_options(wanted.encoder_option)
     settings = Settings(**shared, shipped=True, encoders=options)
     cache = TrajectoryCache(wanted.out / "inversions")  # no time is taken here

@@ -24,6 +24,6 @@ style = encoder.encode(
 print("wrote", style.save(asked.output / "my-swirl.safetensors"))
 
 edit = ls.Edit(
-    pictures / "scene.png", [ls.Region(pictures / "sky.png", style)], steps=min(50, asked.steps)
+    pictures / "scene.png", [ls.Region(pictures / "sky.png", style)], steps=min(12, asked.steps)
 )
 print("wrote", editor.run(edit).save(asked.output / "my-swirl.png"))

@@ -7,7 +7,7 @@ import locstyle as ls
 
 pictures = Path(__file__).parent / "pictures"
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=50)
+parser.add_argument("--steps", type=int)
 parser.add_argument("-o", "--output", type=Path, default=Path("two-regions.png"))
 asked = parser.parse_args()
 

@@ -52,6 +52,9 @@ from .engine.schedule import CLEAN as CLEAN
 from .engine.schedule import Schedule as Schedule
 from .engine.sites import Site as Site
 from .engine.sites import Sites as Sites
+from .engine.solvers import SOLVERS as SOLVERS
+from .engine.solvers import Sampling as Sampling
+from .engine.solvers import Solver as Solver
 from .engine.training import Training as Training
 from .engine.training import generator as generator
 from .engine.training import train as train

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +17,9 @@ from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.backbones.load import load_backbone
 from locstyle.engine.denoise import Denoised, denoise
-from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, ignore
 from locstyle.engine.scene import Scene
+from locstyle.job.gate import reconstruct
 from locstyle.job.make_scene import make_scene
 from locstyle.job.resolve import Job, resolve
 from locstyle.photo import Photo
@@ -92,8 +91,9 @@ class Editor:
         """Run an edit, or the job it was resolved to; a user's mistake surfaces before any
         denoising.
 
-        `check_inversion` also denoises the inverted photo back unstyled and reports both PSNRs, for
-        one more row per step. `max_rows` bounds the rows of one forward pass, to save memory.
+        `check_inversion` also denoises the inverted photo back unstyled, with the edit's own solver
+        and for one more row per step, reports both PSNRs and warns of poor ones. `max_rows` bounds
+        the rows of one forward pass, to save memory.
 
         Raises:
             LocstyleError: see its kinds; raising from `on_step` cancels and leaves nothing behind.
@@ -107,7 +107,13 @@ class Editor:
                 plan = job.fusion.plan(scene)
                 start = scene.start(0) if plan.start is None else plan.start
                 done = denoise(
-                    self.backbone, plan, scene.schedule, start, max_rows=max_rows, on_step=tell
+                    self.backbone,
+                    plan,
+                    scene.schedule,
+                    start,
+                    solver=job.solver,
+                    max_rows=max_rows,
+                    on_step=tell,
                 )
             with clock.phase("paste"):
                 styled = job.canvas.grow(self.backbone.decode(done.latent)[0].float().cpu())
@@ -115,7 +121,8 @@ class Editor:
                 photo = job.photo.pasted(styled, weight)
             kept = _kept(job.photo, photo, weight)
             if check_inversion:
-                kept |= self._check(job, scene)
+                with clock.phase("check"):
+                    kept |= _gate(job, scene, tell)
         report = self._report(job, inverted, done, clock, kept)
         digests = {"backbone": self.backbone.digest, **job.digests()}
         made = replace(job.edit, digests=digests)
@@ -123,19 +130,6 @@ class Editor:
         return Result(
             photo, job.photo, job.masks, scene.partition, job.styles, latent, made, report
         )
-
-    def _check(self, job: Job, scene: Scene) -> dict[str, Any]:
-        """The reconstruction gate: how well the photo survives the autoencoder, and inversion."""
-        branch = Branch("source", scene.empty)
-        plan = Plan((branch,), (), lambda predictions, call: predictions["source"])
-        start = scene.content.at(scene.schedule.noisiest)
-        back = denoise(self.backbone, plan, scene.schedule, start).latent
-        seen = _array(job.canvas.shrink(job.photo.rgb()))
-        autoencoded, reconstructed = (
-            measure.psnr(_array(self.backbone.decode(latent)[0].float().cpu()), seen)
-            for latent in (scene.latent, back)
-        )
-        return {"autoencoder_psnr": autoencoded, "reconstruction_psnr": reconstructed}
 
     def _report(
         self, job: Job, inverted: Inversions, done: Denoised, clock: _Clock, kept: dict[str, Any]
@@ -188,8 +182,14 @@ def _kept(before: Photo, after: Photo, weight: Tensor) -> dict[str, Any]:
     return {"outside_identical": same, "inside_change": float(change[weight > 0].mean())}
 
 
-def _array(picture: Tensor) -> np.ndarray[Any, Any]:
-    return picture.permute(1, 2, 0).numpy()
+def _gate(job: Job, scene: Scene, on_step: OnStep) -> dict[str, Any]:
+    gate = reconstruct(job, scene, on_step)
+    gate.warn()
+    return {
+        "autoencoder_psnr": gate.autoencoder,
+        "reconstruction_psnr": gate.reconstruction,
+        "check_rows": gate.rows,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -28,13 +28,14 @@ class Report:
     """What an edit cost and what it kept.
 
     `rows` counts the rows the network evaluated while denoising, `inversion_rows` while inverting
-    photo and references; `cached_inversions` were done by an earlier run.
+    photo and references, `check_rows` while checking; `cached_inversions` were done by an earlier
+    run.
     `coverage` is each region's share of the picture in [0, 1], `overlap` the share covered twice.
     `outside_identical` is the share of pixels outside all feathered masks whose bits are the
     input's, measured on the result; None where the masks cover everything. `inside_change` is the
     mean absolute change inside in [0, 1]. The PSNRs, in dB against the photo at its working size,
-    are set when the inversion was checked: of the autoencoder alone and of inverting and denoising
-    back unstyled.
+    are set when the inversion was checked: of the autoencoder alone, and of inverting and denoising
+    back unstyled with the edit's own solver.
     """
 
     rows: int
@@ -48,6 +49,7 @@ class Report:
     device: str
     dtype: str
     cached_inversions: int = 0
+    check_rows: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     autoencoder_psnr: float | None = None
     reconstruction_psnr: float | None = None

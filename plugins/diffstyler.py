@@ -49,9 +49,12 @@ class DiffStyler:
             "trajectory"  # follow the photo, or denoise unstyled
         )
         fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
-        inversion_steps: int | None = None  # None: the edit's own steps
+        # None: the edit's own steps, each refined; a number: that many, unrefined
+        inversion_steps: int | None = None
+        # solver and steps where the edit names neither; None: the usual
+        sampling: tuple[str, int] | None = None
 
-    # The published code's schedules and constants, methods as in its run at 50 steps.
+    # The published code's schedules and constants, as in its run at 50 steps.
     PRESETS: ClassVar[dict[str, Options]] = {
         "reference": Options(
             guidance=10.5,
@@ -61,12 +64,15 @@ class DiffStyler:
             masks="hard",
             background="base",
             inversion_steps=999,
+            sampling=("ddim", 50),
         )
     }
 
     def __init__(self, options: Options | None = None) -> None:
-        self.options = options or self.Options()
-        self.inversion = ls.Inversion(steps=self.options.inversion_steps)
+        self.options = o = options or self.Options()
+        own = o.inversion_steps
+        self.inversion = ls.Inversion() if own is None else ls.Inversion(steps=own, refine=0)
+        self.sampling = ls.Sampling(*o.sampling or ())
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         owners = [*range(1, len(scene.regions) + 1)]

@@ -44,12 +44,14 @@ class VCT:
             "trajectory"  # pivot: learn an unconditional text per step that leads back
         )
         fresh_noise: float = 0.0  # share of new noise in the regions' start; lets go of the subject
-        refine: int = 0  # fixed-point iterations a step of the inversion
+        refine: int = 1  # fixed-point iterations a step of the inversion
         pivot_iterations: int = 50  # updates of a step's text at most
 
     PRESETS: ClassVar[dict[str, Options]] = {
         # the settings of `CrystalNeuro/visual-concept-translator`, at 50 steps
-        "reference": Options(guidance=7.5, equaliser=0.5, equaliser_shifted=True, source="pivot"),
+        "reference": Options(
+            guidance=7.5, equaliser=0.5, equaliser_shifted=True, source="pivot", refine=0
+        ),
         # for another subject in a region's place: the photo's layout, and nothing of its noise
         "subject": Options(self_share=0.3, fresh_noise=1.0),
     }
@@ -58,6 +60,8 @@ class VCT:
         self.options = o = options or self.Options()
         pivot = ls.Pivot(o.guidance, o.pivot_iterations) if o.source == "pivot" else None
         self.inversion = ls.Inversion(refine=o.refine, pivot=pivot)
+        # what is learned leads back in DDIM's steps, and few are too long to learn for
+        self.sampling = ls.Sampling("ddim", 50) if pivot else ls.Sampling()
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)

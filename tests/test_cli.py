@@ -20,6 +20,7 @@ from locstyle.cli import main
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import read_options
 from locstyle.edit import Edit, Fusing, Region, Segmenting, Styling
+from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError
 from locstyle.plugin.hookspecs import hookimpl
 from locstyle.plugin.host import Host
@@ -156,9 +157,35 @@ def test_stylize_styles_the_regions_and_keeps_the_rest(locstyle, folder):
     assert (before[:, :16] != after[:, :16]).any() and (
         before[8:26, 34:40] != after[8:26, 34:40]
     ).any()
-    for words in ("region 1:", "left.png=one", "two@0.8", "rows:", "reconstruction:", "100.0000%"):
+    for words in ("region 1:", "left.png=one", "two@0.8", "rows:", "100.0000%"):
         assert words in done.stderr
     assert "invert" in done.stderr and "denoise" in done.stderr
+    assert "reconstruction:" not in done.stderr and "check" not in done.stderr
+
+
+def test_checking_the_inversion_is_counted_and_timed(locstyle, folder):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--check")
+    assert done.exit_code == 0, done.output
+    assert "reconstruction:" in done.stderr
+    assert " 2 checking; " in done.stderr and ", check " in done.stderr
+
+
+def test_a_preview_is_marked_in_its_recipe(locstyle, folder):
+    arguments = [one for one in STYLIZE if one not in ("--steps", 2)]
+    done = locstyle(*arguments, *REGIONS, "--quick", "--solver", "ddim", "--dry-run")
+    data = from_yaml(done.stdout, "here")
+    assert data["quick"] is True and data["solver"] == "ddim"
+    assert "steps" not in data and "size" not in data
+    Path("recipe.yaml").write_text(done.stdout)
+    done = locstyle("run", "recipe.yaml", "-o", "out.png", "--json")
+    edit = json.loads(done.stdout)["edit"]
+    assert (edit["quick"], edit["steps"], edit["size"], edit["solver"]) == (True, 6, 24, "ddim")
+    full = locstyle(*STYLIZE, *REGIONS, "--dry-run").stdout
+    assert "quick" not in full
+    Path("recipe.yaml").write_text(full)
+    done = locstyle("run", "recipe.yaml", "--quick", "--steps", 3, "-o", "out.png", "--json")
+    edit = json.loads(done.stdout)["edit"]
+    assert (edit["quick"], edit["steps"], edit["size"], edit["solver"]) == (True, 3, 24, "dpm++2m")
 
 
 def test_json_on_stdout_is_the_resolved_edit_and_the_report(locstyle, folder):

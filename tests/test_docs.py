@@ -132,7 +132,9 @@ def test_the_recipe_page_lists_every_key_and_default():
         rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", part, re.MULTILINE))
         assert set(rows) - {"locstyle"} == {f.name for f in fields(kind)}
         for f in fields(kind):
-            if isinstance(f.default, int | float):
+            if isinstance(f.default, bool):
+                assert rows[f.name] == str(f.default).lower(), f.name
+            elif isinstance(f.default, int | float):
                 assert float(rows[f.name]) == f.default, f.name
 
 

@@ -18,7 +18,7 @@ from locstyle.edit.recipe import from_json, from_yaml, to_json, to_yaml
 from locstyle.errors import RecipeError, SelectionError
 from locstyle.selection import File, parse
 
-MINIMAL = {"locstyle": 1, "image": "a.png", "regions": [{"mask": "all", "style": "neon"}]}
+MINIMAL = {"locstyle": 2, "image": "a.png", "regions": [{"mask": "all", "style": "neon"}]}
 
 shares = st.floats(0, 1)
 softness = st.floats(0, 1e6)
@@ -69,7 +69,9 @@ edits = st.builds(
     segments=st.none() | names | names.map(Path),
     prompt=texts,
     negative=texts,
-    steps=st.integers(1, 999),
+    solver=st.none() | texts,
+    steps=st.none() | st.integers(1, 999),
+    quick=st.booleans(),
     seed=st.integers(0, 2**63 - 1),
     size=st.none() | st.integers(8, 4096) | st.tuples(st.integers(8, 99), st.integers(8, 99)),
     feather=softness,
@@ -91,7 +93,7 @@ def test_an_edit_survives_plain_data_yaml_and_json(edit):
 
 def test_a_full_recipe_is_the_identity():
     data = {
-        "locstyle": 1,
+        "locstyle": 2,
         "image": "photo.jpg",
         "regions": [
             {
@@ -129,7 +131,9 @@ def test_a_full_recipe_is_the_identity():
         "segments": "found/segments.json",
         "prompt": "a street",
         "negative": "people",
+        "solver": "ddim",
         "steps": 20,
+        "quick": True,
         "seed": 7,
         "size": [512, 768],
         "feather": 3.0,
@@ -145,7 +149,8 @@ def test_a_full_recipe_is_the_identity():
 def test_what_is_not_said_has_the_documented_defaults():
     edit = Edit.from_dict(MINIMAL)
     assert edit == Edit("a.png", (Region("all", "neon"),))
-    assert (edit.backbone, edit.fusion.name, edit.steps, edit.seed) == ("mini", "singlepass", 50, 0)
+    assert (edit.backbone, edit.fusion.name, edit.seed) == ("mini", "singlepass", 0)
+    assert (edit.solver, edit.steps, edit.inversion_refine, edit.quick) == (None, None, None, False)
     assert (edit.feather, edit.paste_feather, edit.size) == (2.0, 2.0, None)
     assert (edit.segmenter, edit.segments) == (Segmenting("classic"), None)
 
@@ -164,7 +169,8 @@ def changed(path: str, value: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("locstyle", 2, "locstyle: got 2; give the recipe version, `locstyle: 1`"),
+        ("locstyle", 3, "locstyle: got 3; give the recipe version, `locstyle: 2`"),
+        ("locstyle", None, "locstyle: got None"),
         ("locstyle", True, "locstyle: got True"),
         ("stpes", 5, "stpes: no such key; did you mean 'steps'?"),
         ("regions", [], "regions: zero regions"),
@@ -211,6 +217,8 @@ def changed(path: str, value: object) -> dict[str, object]:
         ("steps", 0, "steps: got 0; give a whole number in [1, 999]"),
         ("steps", 1001, "steps: got 1001"),
         ("steps", 5.0, "steps: got 5.0"),
+        ("solver", 2, "solver: got 2; give a text"),
+        ("quick", "yes", "quick: got 'yes'; give true or false"),
         ("seed", -1, "seed: got -1"),
         ("seed", 2**63, "seed: got 9223372036854775808"),
         ("size", [64], "size: got [64]"),

@@ -90,7 +90,7 @@ def test_an_edit_refines_any_fusions_inversion(editor: ls.Editor) -> None:
             run(editor, region, fusion=fusion, inversion_refine=n).report.inversion_rows
             for n in (None, 0, 3)
         ]
-        assert rows == [2, 2, 8]
+        assert rows == [4, 2, 8]
 
 
 def test_a_prompt_that_does_not_mention_the_words_is_refused(editor: ls.Editor) -> None:

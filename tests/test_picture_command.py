@@ -53,7 +53,7 @@ def locstyle(
 def test_a_second_run_takes_its_inversions_from_the_cache(locstyle: Locstyle) -> None:
     first, second = (locstyle(*EDIT, "-o", f"{name}.png") for name in "ab")
     assert first.exit_code == 0, first.output
-    assert "4 inverting;" in first.stderr
+    assert "8 inverting;" in first.stderr
     assert "0 inverting (2 from the cache);" in second.stderr
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     assert len(list(Path("cache/trajectories").iterdir())) == 2
@@ -65,7 +65,7 @@ def test_without_the_cache_nothing_is_kept_or_used(locstyle: Locstyle) -> None:
     assert locstyle(*EDIT, "-o", "a.png", "--no-cache").exit_code == 0
     assert not Path("cache").exists()
     locstyle(*EDIT, "-o", "a.png")
-    assert "4 inverting;" in locstyle(*EDIT, "-o", "a.png", "--no-cache").stderr
+    assert "8 inverting;" in locstyle(*EDIT, "-o", "a.png", "--no-cache").stderr
 
 
 def test_a_cache_that_cannot_be_written_is_one_warning(locstyle: Locstyle) -> None:

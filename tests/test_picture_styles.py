@@ -79,7 +79,7 @@ def test_a_picture_styles_its_region_and_nothing_else(editor: Editor, folder: Pa
     result = editor.run(edit_of(folder, "one.png"))
     assert result.report.outside_identical == 1
     assert result.report.inside_change > 0.01
-    assert result.report.inversion_rows == 2 * 3 and result.report.cached_inversions == 0
+    assert result.report.inversion_rows == 2 * 6 and result.report.cached_inversions == 0
     other = editor.run(edit_of(folder, "two.png"))
     assert not torch.equal(result.latent, other.latent)
 
@@ -106,7 +106,7 @@ def test_a_picture_of_two_regions_is_inverted_once(editor: Editor, folder: Path)
     scene = scene_of(editor, edit)
     (one,), (again,), (two,) = (region.references for region in scene.regions)
     assert one is again and two is not one
-    assert editor.run(edit).report.inversion_rows == 3 * 3
+    assert editor.run(edit).report.inversion_rows == 3 * 6
     assert one.trajectory.at(scene.schedule.noisiest).shape == scene.latent.shape
 
 
@@ -234,13 +234,13 @@ def test_a_second_run_inverts_nothing_and_gives_the_same_bits(
     plain = editor.run(edit_of(folder, "one.png"))
     kept = Editor(editor.backbone, editor.host, cache=TrajectoryCache(tmp_path / "cache"))
     first, second = (kept.run(edit_of(folder, "one.png")) for _ in range(2))
-    assert (first.report.inversion_rows, first.report.cached_inversions) == (6, 0)
+    assert (first.report.inversion_rows, first.report.cached_inversions) == (12, 0)
     assert (second.report.inversion_rows, second.report.cached_inversions) == (0, 2)
     for result in (first, second):
         assert torch.equal(result.latent, plain.latent)
         assert np.array_equal(result.photo.pixels, plain.photo.pixels)
     another = kept.run(edit_of(folder, "two.png"))
-    assert (another.report.inversion_rows, another.report.cached_inversions) == (3, 1)
+    assert (another.report.inversion_rows, another.report.cached_inversions) == (6, 1)
 
 
 def test_what_changes_a_trajectory_misses_the_cache(

@@ -30,7 +30,9 @@ def report_lines(report: Report) -> Iterator[str]:
     """What an edit cost, and what it kept."""
     seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())
     kept = f" ({report.cached_inversions} from the cache)" if report.cached_inversions else ""
-    yield f"rows: {report.rows} denoising, {report.inversion_rows} inverting{kept}; {seconds}"
+    checked = f", {report.check_rows} checking" if report.check_rows else ""
+    rows = f"{report.rows} denoising, {report.inversion_rows} inverting{kept}{checked}"
+    yield f"rows: {rows}; {seconds}"
     if report.reconstruction_psnr is not None:
         yield (
             f"reconstruction: {report.reconstruction_psnr:.1f} dB after inversion, "

@@ -49,7 +49,7 @@ def running_options(command: _Command) -> _Command:
         click.option("--contact-sheet", type=PATH, help="Also write input, masks, styles, result."),
         click.option(
             "--check/--no-check",
-            default=True,
+            default=False,
             show_default=True,
             help="Measure how well the photo survives inversion: one more row per step.",
         ),
@@ -62,6 +62,17 @@ def running_options(command: _Command) -> _Command:
         click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32."),
         device_option,
         click.option("-o", "--output", type=PATH, help="The picture to write."),
+    ):
+        command = option(command)
+    return command
+
+
+def sampling_options(command: _Command) -> _Command:
+    """How an edit is denoised: a command's arguments `solver`, `steps` and `quick`."""
+    for option in (
+        click.option("--quick", is_flag=True, help="A preview: few steps at a smaller size."),
+        click.option("--steps", type=int, help="The solver's own number if not given."),
+        click.option("--solver", help="dpm++2m or ddim; the fusion's own if not given."),
     ):
         command = option(command)
     return command

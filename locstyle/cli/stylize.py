@@ -14,6 +14,7 @@ from locstyle.cli.shared import (
     read_options,
     run_and_save,
     running_options,
+    sampling_options,
 )
 from locstyle.edit import Edit, Fusing, Segmenting
 from locstyle.edit.recipe import to_yaml
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 @click.option("--segmenter-preset", help="A preset of the segmenter.")
 @fusion_options("-S", "--segmenter-option", "segmenter_options")
 @click.option("--segments", type=PATH, help="A list by `locstyle segment`, for auto:3.")
-@click.option("--steps", type=int, default=50, show_default=True)
+@sampling_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--size", type=int, help="Working size in pixels a side; the backbone's own if not given."

@@ -43,6 +43,12 @@ def whole(value: object, where: str, low: int, high: int) -> int:
     return value
 
 
+def truth(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise refusal(where, value, "true or false")
+    return value
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise refusal(where, value, "a mapping of keys to values")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locstyle.edit import checks
+from locstyle.edit import checks, version_1
 from locstyle.edit.choice import Fusing, Segmenting, chosen
 from locstyle.edit.fields import make, plain_fields, set_field
 from locstyle.edit.recipe import Plain, read_recipe
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from locstyle.photo import Photo
 
-VERSION = 1
+VERSION = 2
 _LIST = "a file that `locstyle segment` wrote"
 
 
@@ -36,11 +36,12 @@ class Edit:
 
     `image` is a file or a picture in memory; later `regions` lie on top. `size`: the working size,
     a side for about its square in pixels, or (height, width) to fit inside; None takes the
-    backbone's own. `segmenter` answers the selections that ask one, and `segments` is a list that
-    `locstyle segment` wrote, from which selections take numbers. `feather` softens the masks while
-    denoising, `paste_feather` when pasting back, both in photo pixels. `inversion_refine`: how
-    often a step of the inversion is refined; None leaves it to the fusion. `digests` says what a
-    finished edit was made of.
+    backbone's own. `solver`, `steps` and `inversion_refine` (how often a step of the inversion is
+    refined): None leaves each to the fusion. `quick` makes it a preview: few steps at a smaller
+    size, where those are not given. `segmenter` answers the selections that ask one, and `segments`
+    is a list that `locstyle segment` wrote, from which selections take numbers. `feather` softens
+    the masks while denoising, `paste_feather` when pasting back, both in photo pixels. `digests`
+    says what a finished edit was made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
@@ -51,7 +52,9 @@ class Edit:
     segments: str | Path | None = None
     prompt: str = ""
     negative: str = ""
-    steps: int = 50
+    solver: str | None = None
+    steps: int | None = None
+    quick: bool = False
     seed: int = 0
     size: int | tuple[int, int] | None = None
     feather: float = 2.0
@@ -69,7 +72,10 @@ class Edit:
         set_field(self, "segments", segments)
         set_field(self, "prompt", checks.text(self.prompt, "prompt"))
         set_field(self, "negative", checks.text(self.negative, "negative"))
-        set_field(self, "steps", checks.whole(self.steps, "steps", 1, 999))
+        set_field(self, "solver", checks.text_or_none(self.solver, "solver"))
+        if self.steps is not None:
+            checks.whole(self.steps, "steps", 1, 999)
+        set_field(self, "quick", checks.truth(self.quick, "quick"))
         set_field(self, "seed", checks.whole(self.seed, "seed", 0, 2**63 - 1))
         set_field(self, "size", _size(self.size))
         set_field(self, "feather", checks.number(self.feather, "feather", 0))
@@ -92,15 +98,19 @@ class Edit:
     def from_dict(cls, data: Plain) -> Edit:
         """The edit of plain data; strict: every key known, every value of its type.
 
+        What a recipe of version 1 leaves open means what locstyle 0.1 made of it.
+
         Raises:
             RecipeError: what is wrong, after its path: `regions[1].strength: got 3, …`.
         """
         given = dict(checks.mapping(data, "recipe"))
         version = given.pop("locstyle", None)
-        if version != VERSION or isinstance(version, bool):
+        if version not in (1, VERSION) or isinstance(version, bool):
             raise RecipeError(
                 f"locstyle: got {version!r}; give the recipe version, `locstyle: {VERSION}`"
             )
+        if version == 1:
+            given = version_1.completed(given)
         for key, kind in (("fusion", Fusing), ("segmenter", Segmenting)):
             if isinstance(given.get(key), Mapping):
                 given[key] = make(kind, given[key], key)
@@ -124,6 +134,10 @@ class Edit:
         """The files the edit reads, save for styles given by name and the backbone."""
         masks = [file for region in self.regions for file in region.files]
         return [file for file in (self.image, *masks, self.segments) if isinstance(file, str)]
+
+    def previewed(self) -> Edit:
+        """The same edit as a preview, whatever it says of solver, steps, refinement and size."""
+        return replace(self, quick=True, solver=None, steps=None, inversion_refine=None, size=None)
 
     def beside(self, folder: Path) -> Edit:
         """The same edit with its relative paths, which lead from `folder`, leading from here."""

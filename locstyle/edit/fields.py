@@ -39,7 +39,7 @@ def make(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
 
 
 def plain_fields(made: object, where: str = "") -> dict[str, Plain]:
-    """What is set in a dataclass, as plain data; None, {} and a default "" are left out."""
+    """What is set in a dataclass, as plain data: None, {}, and "" or false by default, are not."""
     data: dict[str, Plain] = {}
     for f in fields(made):  # type: ignore[arg-type]  # one of our dataclasses
         value = getattr(made, f.name)
@@ -62,4 +62,5 @@ def plain_fields(made: object, where: str = "") -> dict[str, Plain]:
 def _is_unset(value: object, default: object) -> bool:
     if isinstance(value, str):
         return value == default == ""
-    return value is None or (isinstance(value, Mapping) and not value)
+    is_plainly_not = value is False and default is False
+    return value is None or is_plainly_not or (isinstance(value, Mapping) and not value)

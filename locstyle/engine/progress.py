@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Phase = Literal["invert", "pivot", "denoise", "train", "segment", "write"]
+Phase = Literal["invert", "pivot", "denoise", "check", "train", "segment", "write"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Step:
 
     `index` counts from 1 to `total`. `loss` is set while training and pivoting. `preview` decodes
     the present latent when called, so nobody pays for a picture unasked; it is set while inverting,
-    pivoting and denoising.
+    pivoting, denoising and checking.
     """
 
     phase: Phase

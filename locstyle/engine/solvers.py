@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from locstyle.engine.schedule import CLEAN, Schedule
+from locstyle.errors import RecipeError, did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,33 @@ def dpmpp_2m(schedule: Schedule, leg: Leg) -> Tensor:
 
 SOLVERS: Mapping[str, Solver] = {"ddim": ddim, "dpm++2m": dpmpp_2m}
 """Every solver by the name an edit gives it."""
+
+STEPS: Mapping[str, int] = {"ddim": 50, "dpm++2m": 12}
+"""How many steps a solver takes where nobody says."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a fusion wants the edit denoised where the edit does not say.
+
+    `solver`: a name in `SOLVERS`. `steps`: None for as many as the solver usually takes.
+    """
+
+    solver: str = "dpm++2m"
+    steps: int | None = None
+
+    def asked(self, solver: str | None, steps: int | None) -> tuple[str, int]:
+        """Solver and steps as asked for, else these; another solver takes its own steps.
+
+        Raises:
+            RecipeError: no such solver.
+        """
+        chosen = self.solver if solver is None else solver
+        if chosen not in SOLVERS:
+            raise RecipeError(f"solver: got {chosen!r}; {did_you_mean(chosen, SOLVERS)}")
+        if steps is None and chosen == self.solver:
+            steps = self.steps
+        return chosen, STEPS[chosen] if steps is None else steps
 
 
 def _half_log_snr(schedule: Schedule, t: int) -> float:

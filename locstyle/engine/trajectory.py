@@ -48,7 +48,7 @@ class Inversion:
 
     steps: int | None = None
     aligned: bool = False
-    refine: int = 0
+    refine: int = 1
     pivot: Pivot | None = None
 
 

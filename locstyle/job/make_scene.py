@@ -34,7 +34,7 @@ def make_scene(
         DenoiseError: a latent is not finite.
     """
     edit, wanted = job.edit, job.inversion
-    schedule = backbone.schedule(edit.steps)
+    schedule = backbone.schedule(job.settled.steps)
     visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
     empty = backbone.text("")
     latent = backbone.encode(job.canvas.shrink(job.photo.rgb())[None])

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import Edit, Segmenting
 from locstyle.engine.backbone import Backbone
+from locstyle.engine.solvers import SOLVERS, Solver
 from locstyle.engine.trajectory import Inversion
 from locstyle.errors import RecipeError
 from locstyle.job.select import Selector
+from locstyle.job.settle import Settled, settle, warn_of_idle
 from locstyle.job.styles import check_settings, region_styles, style_places
 from locstyle.masks import Mask, Partition
 from locstyle.photo import Photo
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 class Job:
     """An edit whose every name and file has been found and checked.
 
-    `masks` and `styles` are in the order of the edit's regions; masks have the photo's size, and a
-    region may have any number of styles.
+    `edit` says everything, what was left open included; `settled` is how it is run. `masks` and
+    `styles` are in the order of the edit's regions; masks have the photo's size, and a region may
+    have any number of styles.
     """
 
     edit: Edit
+    settled: Settled
     fusion: Fusion
     photo: Photo
     masks: tuple[Mask, ...]
@@ -48,10 +52,13 @@ class Job:
 
     @property
     def inversion(self) -> Inversion:
-        """How pictures are inverted: as the fusion asks, refined as the edit does."""
-        refine = self.edit.inversion_refine
-        wanted = self.fusion.inversion
-        return wanted if refine is None else replace(wanted, refine=refine)
+        """How pictures are inverted: as the fusion asks, refined as was settled."""
+        return replace(self.fusion.inversion, refine=self.settled.refine)
+
+    @property
+    def solver(self) -> Solver:
+        """How the edited latent steps."""
+        return SOLVERS[self.settled.solver]
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of everything the job reads, by its place in the edit."""
@@ -87,17 +94,20 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     fusing = edit.fusion
     fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
     _check_backbone(fusion, edit, backbone)
+    settled = settle(edit, fusion, backbone)
+    warn_of_idle(edit, backbone.schedule(settled.steps))
     if edit.segmenter != Segmenting():  # chosen, so it must be there even if nothing asks it
         host.find("segmenters", edit.segmenter.name)
     photo = _photo(edit.image)
     canvas = Canvas.fit(
-        photo.size, size=edit.size, native=backbone.native, multiple=backbone.multiple
+        photo.size, size=settled.size, native=backbone.native, multiple=backbone.multiple
     )
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
     check_settings(edit, fusion, host)
     styles = region_styles(edit, fusion, backbone, host)
-    return Job(edit, fusion, photo, masks, styles, canvas)
+    options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
+    return Job(settled.written(edit, options), settled, fusion, photo, masks, styles, canvas)
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:
@@ -107,9 +117,6 @@ def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:
             f"fusion: {edit.fusion.name!r} needs {', '.join(missing)} layers, which backbone "
             f"{backbone.name!r} does not have"
         )
-    most = len(backbone.alphas) - 1
-    if edit.steps > most:
-        raise RecipeError(f"steps: got {edit.steps}; backbone {backbone.name!r} takes 1 to {most}")
 
 
 def _photo(image: Any) -> Photo:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,17 @@ class Host:
         """The metric `name`, made with these options; it may load weights when first used."""
         return self._make("metrics", name, options or {}, preset)
 
+    def options(
+        self, kind: str, name: str, given: Given = None, *, preset: str | None = None
+    ) -> dict[str, object]:
+        """Every option of a contribution by name, those not given at the preset's or default.
+
+        Raises:
+            RecipeError: as making it does.
+        """
+        made = self._options(kind, name, given or {}, preset)
+        return {} if made is None else {f.name: getattr(made, f.name) for f in fields(made)}
+
     def backbone(self, family: str) -> Factory:
         """The loader registered for a backbone family: `loader(name, device, dtype)`."""
         return self.find("backbones", family).factory
@@ -193,6 +204,12 @@ class Host:
         return any(self._plugins[name].distribution for name in named)
 
     def _make(self, kind: str, name: str, options: Mapping[str, object], preset: str | None) -> Any:
+        factory, made = self.find(kind, name).factory, self._options(kind, name, options, preset)
+        return factory() if made is None else factory(made)
+
+    def _options(
+        self, kind: str, name: str, options: Mapping[str, object], preset: str | None
+    ) -> Any:  # an instance of the factory's Options, None where it takes none
         factory = self.find(kind, name).factory
         where = f"{KINDS[kind][0]} {name!r}"
         kinds, presets = getattr(factory, "Options", None), getattr(factory, "PRESETS", {})
@@ -201,9 +218,9 @@ class Host:
         if kinds is None:
             if options:
                 raise RecipeError(f"{where}: takes no options; got {', '.join(map(str, options))}")
-            return factory()
+            return None
         base = None if preset is None else presets[preset]
-        return factory(build_options(kinds, options, base=base, where=f"{where} options"))
+        return build_options(kinds, options, base=base, where=f"{where} options")
 
     def _missing(self, kind: str, name: str) -> RecipeError | PluginError:
         word, known = KINDS[kind][0], self.names(kind)

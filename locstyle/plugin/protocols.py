@@ -147,8 +147,9 @@ class Fusion(Protocol):
     """Decides how regions and styles become one denoising.
 
     `carries`: the kinds of style it can use. `requires_roles`: the sites a backbone must have.
-    `inversion`: how it wants the photo inverted. A fusion that heeds what regions set for
-    themselves says so in `heeds`, a set of "guidance" and "structure"; others refuse it.
+    `inversion`: how it wants the photo inverted. A fusion that wants another solver or number of
+    steps than the usual says so in `sampling`, a Sampling; one that heeds what regions set for
+    themselves in `heeds`, a set of "guidance" and "structure"; others refuse it.
     """
 
     carries: frozenset[str]

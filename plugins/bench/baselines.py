@@ -117,8 +117,9 @@ def redrawn(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
 
 def _img2img(bench: Bench, case: Case, index: int, style: ls.Style) -> tuple[Tensor, int]:
     backbone, canvas, settings = bench.editor.backbone, canvas_of(bench, case.photo), bench.settings
-    schedule = backbone.schedule(settings.steps)
-    first = settings.steps - max(1, round(settings.steps * IMG2IMG_STRENGTH))
+    solver, steps = settings.sampling
+    schedule = backbone.schedule(steps)
+    first = steps - max(1, round(steps * IMG2IMG_STRENGTH))
     schedule = replace(schedule, timesteps=schedule.timesteps[first:])
     latent = encoded(bench, case.photo)
     noise = torch.randn(latent.shape, generator=ls.generator(settings.seed, f"img2img {index}"))
@@ -133,7 +134,7 @@ def _img2img(bench: Bench, case: Case, index: int, style: ls.Style) -> tuple[Ten
         interventions=(ls.Deltas((region,), ls.Ownership(everywhere), plain={"-"}),),
         compose=lambda seen, call: ls.guide(seen["-"], seen["+"], IMG2IMG_GUIDANCE),
     )
-    done = ls.denoise(backbone, plan, schedule, start, on_step=bench.on_step)
+    done = ls.denoise(backbone, plan, schedule, start, solver=solver, on_step=bench.on_step)
     return _decoded(bench, done.latent, canvas), done.rows
 
 

@@ -28,7 +28,10 @@ def bench() -> None:
     "--scenes", type=click.IntRange(1), default=3, show_default=True, help="Per number of regions."
 )
 @click.option("--regions", default="1,2,3,4", show_default=True, help="How many in a scene.")
-@click.option("--steps", type=click.IntRange(1, 999), default=50, show_default=True)
+@click.option("--solver", help="Of every edit; each fusion's own if not given.")
+@click.option(
+    "--steps", type=click.IntRange(1, 999), help="Of every edit; each fusion's own if not given."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--size", type=click.IntRange(32), default=128, show_default=True, help="Longer side, pixels."

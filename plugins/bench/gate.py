@@ -16,15 +16,16 @@ def gate(bench: Bench, case: Case) -> tuple[Picture, dict[str, float]]:
     The same as `Editor.run(check_inversion=True)` reports, without an edit.
     """
     backbone, canvas = bench.editor.backbone, canvas_of(bench, case.photo)
-    schedule, empty = backbone.schedule(bench.settings.steps), backbone.text("")
+    solver, steps = bench.settings.sampling
+    schedule, empty, refine = backbone.schedule(steps), backbone.text(""), ls.Inversion().refine
     latent = encoded(bench, case.photo)
-    there = ls.invert(backbone, latent, schedule, text=empty, on_step=bench.on_step)
+    there = ls.invert(backbone, latent, schedule, text=empty, refine=refine, on_step=bench.on_step)
     plan = ls.Plan((ls.Branch("source", empty),), (), lambda seen, call: seen["source"])
     start = there.at(schedule.noisiest)
-    back = ls.denoise(backbone, plan, schedule, start, on_step=bench.on_step).latent
+    done = ls.denoise(backbone, plan, schedule, start, solver=solver, on_step=bench.on_step)
     pictures = [
         canvas.grow(backbone.decode(x)[0].float().cpu()).clamp(0, 1).permute(1, 2, 0).numpy()
-        for x in (latent, back)
+        for x in (latent, done.latent)
     ]
     seen = case.photo.astype(np.float32) / 255
     autoencoder, reconstruction = (ls.measure.psnr(one, seen) for one in pictures)

@@ -87,6 +87,7 @@ def edit(bench: Bench, case: Case, fusion: str, styles: Sequence[ls.Style]) -> l
         backbone=bench.settings.backbone,
         fusion=ls.Fusing(fusion),
         prompt=case.caption,
+        solver=bench.settings.solver,
         steps=bench.settings.steps,
         seed=bench.settings.seed,
         size=(height, width),

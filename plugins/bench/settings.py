@@ -19,7 +19,8 @@ class Settings:
     out: Path
     scenes: int = 3
     regions: tuple[int, ...] = (1, 2, 3, 4)
-    steps: int = 50
+    solver: str | None = None  # each fusion's own, as all its options
+    steps: int | None = None
     seed: int = 0
     size: int = 128
     backbone: str = "mini"
@@ -32,12 +33,19 @@ class Settings:
     real: tuple[Path, Path] | None = None
 
     @property
+    def sampling(self) -> tuple[ls.Solver, int]:
+        """How what needs no fusion is denoised: as asked for, else as is usual."""
+        solver, steps = ls.Sampling().asked(self.solver, self.steps)
+        return ls.SOLVERS[solver], steps
+
+    @property
     def decisive(self) -> dict[str, Any]:
         """What all numbers of a folder must have in common, as plain data.
 
         More scenes, regions or methods may be asked for later; what is there stays.
         """
         return {
+            "solver": self.solver,
             "steps": self.steps,
             "seed": self.seed,
             "size": self.size,

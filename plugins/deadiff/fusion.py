@@ -37,17 +37,25 @@ class DEADiff:
         feature_share: float = 0.6  # first part of the schedule with the photo's decoder feature
         fresh_noise: float = 0.0  # share of new noise in the regions' start; loosens the layout
         one_softmax: bool = False  # one attention for all regions where no two share a token
+        # solver and steps where the edit names neither; None: the usual
+        sampling: tuple[str, int] | None = None
 
     # 50 steps from pure noise, the guidance of the published `inference.py`.
     PRESETS: ClassVar[dict[str, Options]] = {
         "reference": Options(
-            guidance=7.5, outside="zeros", attention_share=0, feature_share=0, fresh_noise=1.0
+            guidance=7.5,
+            outside="zeros",
+            attention_share=0,
+            feature_share=0,
+            fresh_noise=1.0,
+            sampling=("ddim", 50),
         )
     }
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or self.Options()
         self.inversion = ls.Inversion()
+        self.sampling = ls.Sampling(*self.options.sampling or ())
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         o, ownership = self.options, ls.Ownership(scene.partition)

@@ -1,0 +1,91 @@
+"""What an edit leaves open, decided: by the fusion, the backbone, or what is usual."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from locstyle.edit import Edit, Fusing
+from locstyle.engine.backbone import Backbone
+from locstyle.engine.plan import Window
+from locstyle.engine.schedule import Schedule
+from locstyle.engine.solvers import Sampling
+from locstyle.errors import RecipeError
+from locstyle.job.styles import style_places
+from locstyle.plugin.protocols import Fusion
+
+QUICK_STEPS = 6
+"""Steps of a preview."""
+
+QUICK_SIDE = 0.75
+"""A preview's side, as a share of the backbone's own."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How an edit is run where it left that open, or as it said.
+
+    `refine`: how often a step of the inversion is refined. `size`: as in an Edit.
+    """
+
+    solver: str
+    steps: int
+    refine: int
+    size: int | tuple[int, int]
+
+    def written(self, edit: Edit, options: Mapping[str, object]) -> Edit:
+        """The edit with all of this in it, and its fusion's `options`, all of them."""
+        return replace(
+            edit,
+            fusion=Fusing(edit.fusion.name, edit.fusion.preset, options),
+            solver=self.solver,
+            steps=self.steps,
+            inversion_refine=self.refine,
+            size=self.size,
+        )
+
+
+def settle(edit: Edit, fusion: Fusion, backbone: Backbone) -> Settled:
+    """How an edit is run.
+
+    What it says counts; then, for a preview, few steps at a smaller size; then what the fusion
+    asks for; then what is usual. Steps that a fusion asks for belong to its own solver.
+
+    Raises:
+        RecipeError: no such solver, one the fusion's inversion is not for, or too many steps.
+    """
+    wanted: Sampling = getattr(fusion, "sampling", Sampling())
+    quick = QUICK_STEPS if edit.quick else None
+    solver, steps = wanted.asked(edit.solver, quick if edit.steps is None else edit.steps)
+    if fusion.inversion.pivot is not None and solver != "ddim":
+        raise RecipeError(
+            f"solver: got {solver!r}, but fusion {edit.fusion.name!r} learns with these options "
+            "how to come back in DDIM's own steps; give 'ddim', or leave the solver out"
+        )
+    most = len(backbone.alphas) - 1
+    if steps > most:
+        raise RecipeError(f"steps: got {steps}; backbone {backbone.name!r} takes 1 to {most}")
+    refine = edit.inversion_refine
+    refine = fusion.inversion.refine if refine is None else refine
+    size = edit.size
+    if size is None:
+        size = round(backbone.native * (QUICK_SIDE if edit.quick else 1))
+    return Settled(solver, steps, refine, size)
+
+
+def warn_of_idle(edit: Edit, schedule: Schedule) -> None:
+    """Says which styles have a window between two steps, in which they never act."""
+    fractions = [schedule.fraction(t) for t in schedule.timesteps]
+    for index, region in enumerate(edit.regions):
+        places = style_places(region, index)
+        for place, one in zip(places, region.stylings, strict=True):
+            window = Window(*one.window)
+            if one.strength and not any(window.holds(fraction) for fraction in fractions):
+                where = place.removesuffix("style") + "window"
+                warnings.warn(
+                    f"{where}: none of the {schedule.steps} steps begins in {list(one.window)}, so "
+                    f"the style never acts; the last begins at {fractions[-1]:.2f}; widen it, or "
+                    "take more steps",
+                    stacklevel=2,
+                )
