@@ -50,7 +50,7 @@ def _normalizing(
             one = torch.ones(1, *x.shape[-2:]).to(x)
             output[mixed] = normalized(module, x[mixed], one, x[source][None])
         else:
-            own = ownership.mixed((x.shape[-2], x.shape[-1]), x)
+            own = ownership.mixed(call.grid(x), x)
             there = own[own.flatten(1).any(1)]
             output[mixed] = normalized(module, x[mixed], there, x[mixed])
         return output

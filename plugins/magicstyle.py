@@ -177,7 +177,7 @@ class FeatureFusion:
             torch.cat([getattr(donors[self.rows[reference]], part) for _, reference in used], 2)
             for part in "kv"
         )
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
+        size = call.grid(site)
         weights = [
             one.strength / len(one.references) * self._area(reference, size, k)
             for one, reference in used

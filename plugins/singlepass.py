@@ -173,7 +173,7 @@ class SinglePass:
             ls.Window(0, 0 if only else layout.feature)
             for only, layout in zip(alone, layouts, strict=True)
         )
-        yield ls.RegionalFeature("source", ("-", "+"), features, ownership, windows)
+        yield ls.ShareFeature("source", ("-", "+"), features, windows, ownership)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,11 +227,10 @@ class Reading:
 
     def _sight(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> _Sight:
         """Which keys an owner sees: those it and its kin have a share in, as far as they have."""
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        key = (self.kin[owner], size, like.device, like.dtype)
+        key = (self.kin[owner], call.grid(site), like.device, like.dtype)
         if key not in self._sights:
             kin = [other for other, first in enumerate(self.kin) if first == self.kin[owner]]
-            shares = self.ownership.mixed(size, like)[kin].sum(0).flatten()
+            shares = self.ownership.mixed(call.grid(site), like)[kin].sum(0).flatten()
             keys = shares.nonzero().flatten()
             bias = shares[keys].log()
             self._sights[key] = _Sight(keys, bias[None, None, None] if bool(bias.any()) else None)

@@ -134,23 +134,32 @@ class Refinement:
     alignments: Callable[[int], Sequence[tuple[Tensor, Tensor]]]
     window: ls.Window
 
+    @property
+    def takes(self) -> ls.Takes:
+        return ls.Takes((self.donor,), (self.to,), ("q", "k"))
+
     def where(self, sites: ls.Sites) -> list[ls.Site]:
         return sites.where(role="cross")
 
     def attend(self, site: ls.Site, call: ls.Call, reads: list[ls.Read]) -> list[ls.Read]:
-        if not self.window.holds(call.fraction):
-            return reads
-        q, k = (call.donor(site, self.donor, part, getattr(reads[0], part)) for part in "qk")
+        q, k = (call.given.get((self.donor, part)) for part in ("q", "k"))
         row = call.index(self.to)
-        if q is None or k is None or row is None:
+        if q is None or k is None or row is None or not self.window.holds(call.fraction):
             return reads
         rest = set(range(len(call.rows))) - {row}
-        refined = [read.only(rest) for read in reads] if rest else []
-        for read, (own, aligned) in zip(reads, self.alignments(call.t), strict=True):
-            mine = read.only({row})
-            refined.append(mine._replace(v=own.to(mine.v) * mine.v))
-            refined.append(mine._replace(q=q[None], k=k[None], v=aligned.to(mine.v) @ mine.v))
+        refined = [read.only(rest) for read in reads if rest.intersection(read.batch_rows)]
+        for read in reads:
+            if row in read.batch_rows:
+                refined += self._refined(call, read.only({row}), q, k.chunk(call.texts, 2)[0])
         return refined
+
+    def _refined(self, call: ls.Call, mine: ls.Read, q: Tensor, k: Tensor) -> list[ls.Read]:
+        """Two reads of one text: with its own map, and with the donor's."""
+        own, aligned = self.alignments(call.t)[mine.text or 0]
+        return [
+            mine._replace(v=own.to(mine.v) * mine.v),
+            mine._replace(q=q, k=k, v=aligned.to(mine.v) @ mine.v),
+        ]
 
 
 def alignment(text: ls.Text, concept: frozenset[int], equaliser: float) -> tuple[Tensor, Tensor]:

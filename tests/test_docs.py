@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -80,6 +80,24 @@ def test_the_style_encoder_of_the_plugin_page_makes_a_style(module, photo, backb
     assert ls.Style.open(style.save(tmp_path / "x.safetensors")).digest == style.digest
 
 
+def test_the_intervention_of_the_plugin_page_takes_what_it_declares(module, backbone):
+    import torch
+
+    from locstyle.testing import tiny_scene
+
+    scene = tiny_scene(backbone, [None], steps=2)
+    echo = module("acme_echo").Echo("source", "+")
+    source = ls.Branch("source", scene.empty, 0, scene.content)
+    plan = ls.Plan((ls.Branch("+", scene.text), source), (echo,), lambda rows, call: rows["+"])
+    with torch.no_grad():
+        found = [
+            ls.denoise(backbone, plan, scene.schedule, scene.noise, max_rows=rows).latent
+            for rows in (None, 1)
+        ]
+        plain = ls.denoise(backbone, replace(plan, interventions=()), scene.schedule, scene.noise)
+    assert torch.allclose(*found, atol=1e-5) and not torch.allclose(found[0], plain.latent)
+
+
 def test_the_fusion_of_the_plugin_page_passes_its_own_test(module, plugin_host, tiny_editor):
     module("acme_plain")
     page = module("test_plain")
@@ -112,7 +130,14 @@ def test_the_backbone_and_command_of_the_plugin_page_register(module):
 
 
 def test_every_module_of_the_plugin_page_is_used_here():
-    named = {"acme_contrast", "acme_shuffle", "acme_plain", "acme_likeness", "acme_backbone"}
+    named = {
+        "acme_contrast",
+        "acme_echo",
+        "acme_shuffle",
+        "acme_plain",
+        "acme_likeness",
+        "acme_backbone",
+    }
     assert set(modules()) == named | {"test_plain"}
 
 

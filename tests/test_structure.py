@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"errors"},
     {"files", "measure", "selection", "sheet"}
-    | {"engine.attend", "engine.progress", "engine.schedule", "engine.sites"}
-    | {"engine.solvers"},
+    | {"engine.attend", "engine.call", "engine.kept", "engine.progress"}
+    | {"engine.schedule", "engine.sites", "engine.solvers"},
     {"bookmark", "edit", "masks", "photo", "plugin", "segments", "style"},
     {"engine.backbone", "engine.backbones", "engine.intervene", "engine.trajectory"},
     {"engine.ownership", "engine.plan", "engine.scene", "engine.training"},

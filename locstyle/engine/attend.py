@@ -15,8 +15,8 @@ class Read(NamedTuple):
 
     `q` [rows, heads, tokens, dim], `k` and `v` [rows, heads, keys, dim]. `weight` multiplies the
     output: a number or a tensor that broadcasts to [rows, heads, tokens, dim]. `bias` is added to
-    the logits. `rows` are the rows of the batch it is for, in this order, and `tokens` [n] the
-    query tokens; None: all of them.
+    the logits. `rows` are the rows of the batch it is for, in this order, `tokens` [n] the query
+    tokens, and `text` says which of several texts its keys are; None: all of them.
     """
 
     q: Tensor
@@ -26,6 +26,13 @@ class Read(NamedTuple):
     bias: Tensor | None = None
     rows: tuple[int, ...] | None = None
     tokens: Tensor | None = None
+    text: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all that its rows read, in one softmax."""
+        is_cut = self.tokens is not None or self.text is not None
+        return not is_cut and isinstance(self.weight, float) and self.weight == 1.0
 
     @property
     def batch_rows(self) -> tuple[int, ...]:
@@ -46,25 +53,28 @@ class Read(NamedTuple):
         def narrow(part: Tensor) -> Tensor:
             return part[kept] if part.shape[0] == len(mine) else part  # one row serves all
 
-        return Read(
-            self.q[kept],
-            self.k[kept],
-            self.v[kept],
-            narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
-            None if self.bias is None else narrow(self.bias),
-            tuple(mine[index] for index in kept),
-            self.tokens,
+        return self._replace(
+            q=self.q[kept],
+            k=self.k[kept],
+            v=self.v[kept],
+            weight=narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
+            bias=None if self.bias is None else narrow(self.bias),
+            rows=tuple(mine[index] for index in kept),
         )
 
     def at(self, tokens: Tensor) -> Read:
-        """The same read for some query tokens [n] of all it is for, which are all there are."""
+        """The same read for those of its query tokens that are among `tokens` [n]."""
+        places = tokens
+        if self.tokens is not None:
+            places = torch.isin(self.tokens, tokens).nonzero().flatten()
+            tokens = self.tokens[places]
         whole = self.q.shape[2]
 
         def narrow(part: Tensor) -> Tensor:
-            return part[:, :, tokens] if part.shape[2] == whole else part
+            return part[:, :, places] if part.shape[2] == whole else part
 
         return self._replace(
-            q=self.q[:, :, tokens],
+            q=self.q[:, :, places],
             weight=narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
             bias=None if self.bias is None else narrow(self.bias),
             tokens=tokens,

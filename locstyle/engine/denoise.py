@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from locstyle.engine.backbone import Backbone, Text
-from locstyle.engine.intervene import Attachment, Call, Row
+from locstyle.engine.call import Call, Row, Takes
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.solvers import Aim, Leg, Solver, ddim
 from locstyle.engine.trajectory import require_finite
+from locstyle.errors import DenoiseError
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,12 @@ def denoise(
     """Run `plan` from the latent `start` [1, channels, h, w] at the schedule's noisiest point.
 
     `solver` decides how the latent steps; what a trajectory gives is as it was inverted. `max_rows`
-    bounds how many rows run in one forward pass; the result does not depend on it. Donor rows go
-    first, and what others take from them is kept for one step.
+    bounds how many rows run in one forward pass; the result does not depend on it. Rows that others
+    take from go first, and what is taken from them is kept for one step.
 
     Raises:
-        DenoiseError: the latent is not finite after a step; names the step.
+        DenoiseError: the latent is not finite after a step; names the step. Or rows that take from
+            each other do not fit into `max_rows`.
         SiteError: an intervention does not fit the backbone.
     """
     x, rows = start, 0
@@ -50,12 +52,15 @@ def denoise(
     with backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
             call = Call(schedule.fraction(t), t, (), (x.shape[-2], x.shape[-1]))
-            active = _active(plan, call)
+            active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
+            passes = in_passes(active, plan.takes, max_rows)
+            attachment.begin(passes=len(passes))
+            # of all rows alike, whichever pass they are in, so that what they give fits
+            call = replace(call, texts=max((len(one.texts(t)) for one in active), default=1))
             predictions: dict[str, Tensor] = {}
-            for chunk in _chunks(active, max_rows):
-                predictions |= _predict(
-                    backbone, attachment, replace(call, rows=_rows(chunk)), chunk, x
-                )
+            for branches in passes:
+                attachment.call = replace(call, rows=_rows(branches))
+                predictions |= _predict(backbone, attachment.call, branches, x)
             rows += len(active)
             prediction, end = plan.compose(predictions, call), schedule.after(index)
             aim = Aim(schedule.clean(x, prediction, t), t)
@@ -68,15 +73,53 @@ def denoise(
     return Denoised(x, rows)
 
 
-def _active(plan: Plan, call: Call) -> list[Branch]:
-    """The branches evaluated in this step, donors first."""
-    active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
-    return sorted(active, key=lambda branch: branch.name not in plan.donors)
+def in_passes(
+    branches: Sequence[Branch], takes: Sequence[Takes], most: int | None = None
+) -> list[list[Branch]]:
+    """The branches of each forward pass, at most `most`: whoever is taken from runs no later than
+    whoever takes.
+
+    Raises:
+        DenoiseError: some rows take from each other and do not fit into one pass.
+    """
+    needs = _needs(branches, takes)
+    ordered, left = [], sorted(branches, key=lambda one: not _gives(one, takes))
+    while left:
+        names = {branch.name for branch in left}
+        free = [one for one in left if not needs[one.name] & names] or left
+        ordered.append(free[0])
+        left.remove(free[0])
+    size = most or max(len(ordered), 1)
+    passes = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    _check_order(passes, needs)
+    return passes
 
 
-def _chunks(branches: Sequence[Branch], size: int | None) -> list[Sequence[Branch]]:
-    size = size or max(len(branches), 1)
-    return [branches[start : start + size] for start in range(0, len(branches), size)]
+def _needs(branches: Sequence[Branch], takes: Sequence[Takes]) -> dict[str, set[str]]:
+    """The rows that each row takes from."""
+    return {
+        branch.name: {row for one in takes if branch.name in one.to for row in one.rows}
+        - {branch.name}
+        for branch in branches
+    }
+
+
+def _gives(branch: Branch, takes: Sequence[Takes]) -> bool:
+    return any(branch.name in one.rows for one in takes)
+
+
+def _check_order(passes: Sequence[Sequence[Branch]], needs: Mapping[str, set[str]]) -> None:
+    done: set[str] = set()
+    names = {branch.name for branches in passes for branch in branches}
+    for branches in passes:
+        done |= {branch.name for branch in branches}
+        for branch in branches:
+            if late := needs[branch.name] & names - done:
+                raise DenoiseError(
+                    f"rows {branch.name!r} and {min(late)!r} take from each other, so they have to "
+                    f"run in one forward pass; max_rows {len(passes[0])} does not hold them, raise "
+                    "it or leave it out"
+                )
 
 
 def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
@@ -84,17 +127,15 @@ def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
 
 
 def _predict(
-    backbone: Backbone, attachment: Attachment, call: Call, branches: Sequence[Branch], x: Tensor
+    backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor
 ) -> dict[str, Tensor]:
-    segments = max(len(branch.texts(call.t)) for branch in branches)
-    attachment.call = replace(call, segments=segments)
     latents = torch.cat([b.latent.at(call.t).to(x) if b.latent else x for b in branches])
-    states = torch.cat([_states(branch.texts(call.t), segments) for branch in branches])
+    states = torch.cat([_states(branch.texts(call.t), call.texts) for branch in branches])
     predictions = backbone.predict(latents, call.t, states)
     return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
 
 
-def _states(texts: tuple[Text, ...], segments: int) -> Tensor:
-    """A row's text states [1, segments · tokens, dim]; a single text fills every segment."""
-    texts = texts if len(texts) > 1 else texts * segments
+def _states(texts: tuple[Text, ...], count: int) -> Tensor:
+    """A row's text states [1, count · tokens, dim]; a single text takes every place."""
+    texts = texts if len(texts) > 1 else texts * count
     return torch.cat([text.states for text in texts], 1)

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from locstyle.engine.intervene import MIXED, Row
+from locstyle.engine.call import MIXED, Grid, Row
+from locstyle.engine.kept import Kept
 from locstyle.masks import Partition
+
+
+class Held(NamedTuple):
+    """What a group of owners has of a grid: how much of every token, and which tokens those are.
+
+    `area` [h, w] in [0, 1], `tokens` [n] those they have any of, `share` [n] how much. `first` is
+    the first owner of the group.
+    """
+
+    first: int
+    area: Tensor
+    tokens: Tensor
+    share: Tensor
 
 
 class Ownership:
@@ -20,37 +35,54 @@ class Ownership:
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
-        self._at: dict[tuple[int, int, torch.device, torch.dtype], Tensor] = {}
+        self._kept = Kept()
 
     @property
     def regions(self) -> int:
         return self._partition.regions
 
-    def image(self, rows: Sequence[Row], size: tuple[int, int], like: Tensor) -> Tensor:
-        """Ownership of image tokens at `size` (height, width): [rows, regions + 1, h, w]."""
-        mixed = self.mixed(size, like)
+    def image(self, rows: Sequence[Row], grid: Grid, like: Tensor) -> Tensor:
+        """Ownership of image tokens: [rows, regions + 1, h, w]."""
+        mixed = self.mixed(grid, like)
         return torch.stack(
             [mixed if row.owner == MIXED else self._one_hot(row.owner, mixed) for row in rows]
         )
 
-    def text(self, rows: Sequence[Row], segments: int, tokens: int, like: Tensor) -> Tensor:
-        """Ownership of text tokens, `segments` texts one after another: [rows, tokens, regions +
-        1].
+    def text(self, rows: Sequence[Row], texts: int, tokens: int, like: Tensor) -> Tensor:
+        """Ownership of text tokens, `texts` one after another: [rows, tokens, regions + 1].
 
         A `MIXED` row carries one text per owner, in the order of owners.
         """
         eye = torch.eye(self.regions + 1, device=like.device, dtype=like.dtype)
-        mixed = eye[:segments].repeat_interleave(tokens // segments, 0)
+        mixed = eye[:texts].repeat_interleave(tokens // texts, 0)
         return torch.stack(
             [mixed if row.owner == MIXED else eye[row.owner].expand_as(mixed) for row in rows]
         )
 
-    def mixed(self, size: tuple[int, int], like: Tensor) -> Tensor:
+    def mixed(self, grid: Grid, like: Tensor) -> Tensor:
         """That of a `MIXED` row alone: [regions + 1, h, w]."""
-        key = (*size, like.device, like.dtype)
-        if key not in self._at:
-            self._at[key] = self._partition.at(*size).to(like)
-        return self._at[key]
+        return self._kept.get(
+            grid, like, lambda: self._partition.at(grid.height, grid.width).to(like)
+        )
+
+    def held(self, groups: Sequence[Hashable], grid: Grid, like: Tensor) -> tuple[Held, ...]:
+        """What each group of owners has of a `MIXED` row, in the order of their first.
+
+        `groups`: by owner, unstyled first; owners with equal ones are one group. Groups that have
+        no token at all are left out.
+        """
+        key = (grid, tuple(groups))
+        return self._kept.get(key, like, lambda: self._grouped(groups, grid, like))
+
+    def _grouped(self, groups: Sequence[Hashable], grid: Grid, like: Tensor) -> tuple[Held, ...]:
+        mixed, found = self.mixed(grid, like), []
+        for group in dict.fromkeys(groups):
+            members = [owner for owner, one in enumerate(groups) if one == group]
+            area = mixed[members].sum(0)
+            tokens = area.flatten().nonzero().flatten()
+            if len(tokens):
+                found.append(Held(members[0], area, tokens, area.flatten()[tokens]))
+        return tuple(found)
 
     @staticmethod
     def _one_hot(owner: int, like: Tensor) -> Tensor:

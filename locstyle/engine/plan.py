@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Union
 import torch
 from torch import Tensor
 
-from locstyle.engine.intervene import Call, Intervention
+from locstyle.engine.call import Call, Takes
+from locstyle.engine.intervene import Intervention, takes_of
 from locstyle.engine.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -91,18 +92,9 @@ class Plan:
     start: Tensor | None = None
 
     @property
-    def donors(self) -> frozenset[str]:
-        """Names of the branches other rows take parts from; they run first when rows are
-        chunked."""
-        return frozenset(
-            name
-            for intervention in self.interventions
-            for name in (
-                getattr(intervention, "donor", None),
-                *getattr(intervention, "donors", ()),
-            )
-            if name
-        )
+    def takes(self) -> tuple[Takes, ...]:
+        """What its interventions take from other rows."""
+        return tuple(takes_of(intervention) for intervention in self.interventions)
 
 
 def guide(negative: Tensor, positive: Tensor, scale: float | Tensor) -> Tensor:

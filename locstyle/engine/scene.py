@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from locstyle.engine.intervene import Call
+from locstyle.engine.call import Call
 from locstyle.engine.plan import Hold, Timed, Window
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.trajectory import Trajectory

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from locstyle import (
     MIXED,
@@ -21,6 +21,7 @@ from locstyle import (
     Row,
     Share,
     Site,
+    Takes,
     Window,
     combine,
 )
@@ -80,14 +81,19 @@ def regional(read: object, *, window: Window | None = None) -> RegionalReads:
 ROWS = (Row("a", 0), Row("x", MIXED), Row("b", 0))
 
 
+def calling(read: Read, fraction: float = 0.0) -> Call:
+    """The call that hands in what row "a" projects."""
+    given = {("a", "q"): read.q[:1], ("a", "k"): read.k[:1], ("a", "v"): read.v[:1]}
+    return Call(fraction, 500, ROWS, (4, 4), given=given)  # type: ignore[arg-type]  # its parts
+
+
+def own(*given: object) -> Iterable[Read]:
+    return [given[3]]  # type: ignore[list-item]  # the row's own read
+
+
 def test_a_reading_for_every_owner_is_that_reading() -> None:
     read = random_read()
-
-    def own(*given: object) -> Iterable[Read]:
-        return [given[3]]  # type: ignore[list-item]  # the row's own read
-
-    call = Call(0.0, 500, ROWS, (4, 4))
-    new = regional(own).attend(SITE, call, [read])
+    new = regional(own).attend(SITE, calling(read), [read])
     assert torch.allclose(combine(new), combine([read]), atol=1e-6)
 
 
@@ -99,7 +105,7 @@ def test_queries_read_by_their_owner_and_other_rows_stay() -> None:
     ) -> list[Read]:
         return [mine._replace(k=donors["a"].k, v=donors["a"].v) if owner == 2 else mine]
 
-    new = combine(regional(of_the_donor).attend(SITE, Call(0.0, 500, ROWS, (4, 4)), [read]))
+    new = combine(regional(of_the_donor).attend(SITE, calling(read), [read]))
     plain = combine([read])
     donated = combine([Read(read.q[1:2], read.k[:1], read.v[:1])])
     right = torch.arange(16) % 4 >= 2
@@ -108,21 +114,31 @@ def test_queries_read_by_their_owner_and_other_rows_stay() -> None:
     assert torch.allclose(new[1:2, :, right], donated[:, :, right], atol=1e-6)
 
 
-def test_a_donor_is_kept_for_a_later_chunk() -> None:
+def test_a_donor_is_handed_in_with_the_queries_in_question() -> None:
     read, seen = random_read(), []
 
     def look(
         owner: int, site: Site, call: Call, mine: Read, donors: dict[str, Donor]
     ) -> list[Read]:
-        seen.append(donors["a"].v)
+        seen.append(donors["a"])
         return [mine]
 
-    acting, memory = regional(look), dict[tuple[str, str, str], Tensor]()
-    first = Call(0.0, 500, ROWS[:1], (4, 4), memory=memory)
-    assert acting.attend(SITE, first, [read.only({0})._replace(rows=None)])
-    alone = Read(*(part[1:2] for part in (read.q, read.k, read.v)))
-    acting.attend(SITE, Call(0.0, 500, ROWS[1:2], (4, 4), memory=memory), [alone])
-    assert all(torch.equal(v, read.v[:1]) for v in seen) and len(seen) == 2
+    regional(look).attend(SITE, calling(read), [read])
+    right = torch.arange(16) % 4 >= 2
+    assert [torch.equal(one.v, read.v[:1]) for one in seen] == [True, True]
+    assert torch.equal(seen[0].q, read.q[:1, :, ~right])
+    assert torch.equal(seen[1].q, read.q[:1, :, right])
+
+
+def test_regional_reads_of_regional_reads_add_up() -> None:
+    """Queries that are cut up already are cut again, each part weighted by both."""
+    soft = Mask.box((0, 0, 2, 4), size=(4, 4)).feather(2)
+    other = replace(regional(own), ownership=Ownership(Partition.of([soft])))
+    read = random_read()
+    once = regional(own).attend(SITE, calling(read), [read])
+    twice = other.attend(SITE, calling(read), once)
+    assert len(twice) > len(once)
+    assert torch.allclose(combine(twice), combine([read]), atol=1e-6)
 
 
 def test_outside_its_window_it_changes_nothing() -> None:
@@ -131,11 +147,14 @@ def test_outside_its_window_it_changes_nothing() -> None:
 
     read = random_read()
     acting = regional(never, window=Window(0, 0.5))
-    assert acting.attend(SITE, Call(0.5, 500, ROWS, (4, 4)), [read]) == [read]
+    assert acting.attend(SITE, calling(read, 0.5), [read]) == [read]
 
 
-def test_a_plan_knows_the_donors_of_every_kind(backbone: UNetBackbone) -> None:
+def test_a_plan_knows_what_every_kind_takes(backbone: UNetBackbone) -> None:
     text = backbone.text("")
     acting = (Share("source", ("x",), ()), regional(None))
     plan = Plan((Branch("x", text),), acting, lambda predictions, call: predictions["x"])
-    assert plan.donors == {"source", "a"}
+    assert plan.takes == (
+        Takes(("source",), ("x",), ("q", "k")),
+        Takes(("a",), ("x",), ("q", "k", "v")),
+    )

@@ -48,14 +48,14 @@ def predict(
     backbone: UNetBackbone,
     interventions: Sequence[Intervention],
     rows: tuple[Row, ...] = (PLUS,),
-    segments: int = 2,
+    texts: int = 2,
 ) -> Tensor:
     """Predictions for equal latents in every row, each segment another text."""
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(1, 4, 8, 8, generator=draw).expand(len(rows), -1, -1, -1)
-    states = torch.randn(1, 16 * segments, 16, generator=draw).expand(len(rows), -1, -1)
+    states = torch.randn(1, 16 * texts, 16, generator=draw).expand(len(rows), -1, -1)
     with torch.no_grad(), backbone.attach(interventions) as attachment:
-        attachment.call = Call(0.0, 500, rows, (8, 8), segments)
+        attachment.call = Call(0.0, 500, rows, (8, 8), texts)
         return backbone.predict(x, 500, states)
 
 
@@ -100,13 +100,13 @@ def test_an_absent_picture_takes_its_share_of_the_softmax(backbone: UNetBackbone
 def test_without_tokens_it_is_regional_text(backbone: UNetBackbone) -> None:
     """Regions that carry something else, or nothing, read as they would without it."""
     plain = beside(backbone, None, random_style(backbone, 1))
-    there = predict(backbone, [plain], segments=3)
-    assert torch.allclose(there, predict(backbone, [RegionalText(HALVES)], segments=3), atol=1e-5)
+    there = predict(backbone, [plain], texts=3)
+    assert torch.allclose(there, predict(backbone, [RegionalText(HALVES)], texts=3), atol=1e-5)
 
 
 def test_one_text_without_tokens_is_the_network_itself(backbone: UNetBackbone) -> None:
-    there = predict(backbone, [beside(backbone, None)], segments=1)
-    assert torch.allclose(there, predict(backbone, [], segments=1), atol=1e-5)
+    there = predict(backbone, [beside(backbone, None)], texts=1)
+    assert torch.allclose(there, predict(backbone, [], texts=1), atol=1e-5)
 
 
 def test_tokens_made_of_the_text_are_more_text(backbone: UNetBackbone) -> None:
@@ -119,7 +119,7 @@ def test_tokens_made_of_the_text_are_more_text(backbone: UNetBackbone) -> None:
         attention = backbone.unet.get_submodule(site.name)
         tokens[site.name] = Tokens(attention.to_k(states[0, :4]), attention.to_v(states[0, :4]))
     style = Style("text", backbone.family, tokens=tokens)
-    there = predict(backbone, [beside(backbone, style)], segments=1)
+    there = predict(backbone, [beside(backbone, style)], texts=1)
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(1, 4, 8, 8, generator=draw)
     with torch.no_grad():
@@ -155,8 +155,8 @@ def test_one_softmax_is_taken_where_tokens_have_one_owner(backbone: UNetBackbone
 
 def test_equal_regions_are_one(backbone: UNetBackbone) -> None:
     style = random_tokens(backbone, 1)
-    two = predict(backbone, [beside(backbone, style, style)], segments=1)
-    one = predict(backbone, [beside(backbone, style)], segments=1)
+    two = predict(backbone, [beside(backbone, style, style)], texts=1)
+    one = predict(backbone, [beside(backbone, style)], texts=1)
     assert torch.allclose(two, one, atol=1e-5)
 
 

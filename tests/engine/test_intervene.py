@@ -29,10 +29,7 @@ class Nothing:
             raise KeyboardInterrupt
         return reads
 
-    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
-        return y
-
-    def normalize(self, site: Site, call: Call, layer: object, x: Tensor, y: Tensor) -> Tensor:
+    def feature(self, site: Site, call: Call, layer: object, x: Tensor, y: Tensor) -> Tensor:
         return y
 
 
@@ -100,7 +97,7 @@ def test_an_intervention_without_the_method_its_site_needs_is_refused(
         def where(self, sites: Sites) -> Iterable[Site]:
             return sites.where(role="self")
 
-    with pytest.raises(SiteError, match="no method 'attend'"):
+    with pytest.raises(SiteError, match="no method 'project' or 'attend'"):
         with backbone.attach([Silent()]):
             pass
 

@@ -51,7 +51,7 @@ def predict(
     interventions: list[Intervention],
     rows: tuple[Row, ...],
     *,
-    segments: int = 1,
+    texts: int = 1,
     step: int = 0,
     t: int = 500,
 ) -> Tensor:
@@ -59,9 +59,9 @@ def predict(
     only."""
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(1, 4, 8, 8, generator=draw).expand(len(rows), -1, -1, -1)
-    states = torch.randn(1, 16, 16, generator=draw).repeat(len(rows), segments, 1)
+    states = torch.randn(1, 16, 16, generator=draw).repeat(len(rows), texts, 1)
     with torch.no_grad(), backbone.attach(interventions) as attachment:
-        attachment.call = Call(step / 4, t, rows, (8, 8), segments)
+        attachment.call = Call(step / 4, t, rows, (8, 8), texts)
         return backbone.predict(x, t, states)
 
 
@@ -100,10 +100,10 @@ def test_full_ownership_equals_peft(backbone: UNetBackbone) -> None:
         x = torch.randn(1, 4, 8, 8, generator=draw)
         states = torch.randn(1, 16, 16, generator=draw)
         with torch.no_grad():
-            if owner == MIXED:  # text belongs to segments: region 1's own text is the second one
+            if owner == MIXED:  # each owner has a text: region 1's own is the second one
                 two = Deltas([region(backbone, style)], EVERYWHERE)
                 ours = predict(
-                    backbone, [two, RegionalText(EVERYWHERE)], (Row("x", MIXED),), segments=2
+                    backbone, [two, RegionalText(EVERYWHERE)], (Row("x", MIXED),), texts=2
                 )
             theirs = unet(x, 500, states).sample
             plain = backbone.predict(x, 500, states)
@@ -125,7 +125,7 @@ def test_a_rows_style_does_not_reach_other_rows(backbone: UNetBackbone) -> None:
 def test_the_same_style_in_all_regions_is_that_style_everywhere(backbone: UNetBackbone) -> None:
     style = random_style(backbone, 1, parts=ALL_PARTS)
     halves = Deltas([region(backbone, style)] * 2, HALVES)
-    mixed = predict(backbone, [halves, RegionalText(HALVES)], (Row("x", MIXED),), segments=3)
+    mixed = predict(backbone, [halves, RegionalText(HALVES)], (Row("x", MIXED),), texts=3)
     everywhere = Deltas([region(backbone, style)], EVERYWHERE)
     single = predict(backbone, [everywhere], (Row("x", 1),))
     assert torch.allclose(mixed, single, atol=1e-4)
@@ -138,7 +138,7 @@ def test_region_order_does_not_matter(backbone: UNetBackbone) -> None:
     for regions, masks in (([one, two], [left, right]), ([two, one], [right, left])):
         owners = Ownership(Partition.of(masks))
         acting = [Deltas(regions, owners), RegionalText(owners)]
-        results.append(predict(backbone, acting, (Row("x", MIXED),), segments=3))
+        results.append(predict(backbone, acting, (Row("x", MIXED),), texts=3))
     assert torch.allclose(*results, atol=1e-5)
 
 
@@ -174,7 +174,7 @@ def test_sites_left_out_stay_unstyled(backbone: UNetBackbone) -> None:
 
 def test_equal_texts_give_plain_cross_attention(backbone: UNetBackbone) -> None:
     rows = (Row("-", 0), Row("x", MIXED))
-    split = predict(backbone, [RegionalText(HALVES)], rows, segments=3)
+    split = predict(backbone, [RegionalText(HALVES)], rows, texts=3)
     assert torch.allclose(split, predict(backbone, [], rows), atol=1e-5)
 
 

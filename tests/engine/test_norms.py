@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from locstyle import MIXED, Mask, Ownership, Partition, Row, Scene, Site, denoise
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.intervene import Call
+from locstyle.engine.call import Call
 from locstyle.engine.interventions.norms import RegionalNorm
 from locstyle.testing import random_style, tiny_scene
 
@@ -22,7 +22,7 @@ CALL = Call(0.0, 0, (Row("+", MIXED),), SIZE)
 
 def normalized(layer: nn.GroupNorm, x: Tensor, kin: tuple[int, ...]) -> Tensor:
     regional = RegionalNorm(Ownership(Partition.of(HALVES)), kin)
-    return regional.normalize(SITE, CALL, layer, x, layer(x))
+    return regional.feature(SITE, CALL, layer, x, layer(x))
 
 
 def layer_and_input() -> tuple[nn.GroupNorm, Tensor]:

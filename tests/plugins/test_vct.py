@@ -175,7 +175,8 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
     assert text.used == 5 and text.spans["<ink>"] == (2, 4)
     pair = alignment(text, frozenset({2, 3}), 0.5)
     site = backbone.sites.where(role="cross")[0]
-    call = ls.Call(0.0, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8))
+    given = {("source", "q"): q[:1], ("source", "k"): k[:1]}
+    call = ls.Call(0.0, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8), given=given)
     refined = Refinement("source", "+", lambda t: [pair], ls.Window()).attend(
         site, call, [ls.Read(q, k, v)]
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from locstyle.engine.attend import Read, combine
-from locstyle.engine.intervene import Attachment, Attends, Processor
+from locstyle.engine.intervene import AtSite, Processor
 from locstyle.engine.sites import Site
 from locstyle.errors import SiteError
 
@@ -19,9 +18,9 @@ def processor(unet: nn.Module) -> Processor:
     """Makes processors for the attention sites of `unet`, refusing variants they cannot mirror."""
     modules = dict(unet.named_modules())
 
-    def make(site: Site, attachment: Attachment, actors: Sequence[Attends]) -> UNetProcessor:
-        _check(site, modules[site.name])
-        return UNetProcessor(site, attachment, actors)
+    def make(at: AtSite) -> UNetProcessor:
+        _check(at.site, modules[at.site.name])
+        return UNetProcessor(at)
 
     return make
 
@@ -30,8 +29,8 @@ class UNetProcessor:
     """Computes q, k, v as diffusers' own processor does, and lets interventions rewrite the
     reads."""
 
-    def __init__(self, site: Site, attachment: Attachment, actors: Sequence[Attends]) -> None:
-        self._site, self._attachment, self._actors = site, attachment, actors
+    def __init__(self, at: AtSite) -> None:
+        self._at = at
 
     def __call__(
         self,
@@ -46,9 +45,7 @@ class UNetProcessor:
             projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         )
-        reads = [Read(q, k, v, bias=attention_mask)]
-        for actor in self._actors:
-            reads = actor.attend(self._site, self._attachment.now(), reads)
+        reads = self._at.reads(Read(q, k, v, bias=attention_mask))
         out = combine(reads, q.shape[2]).transpose(1, 2).flatten(2)
         projected_out: Tensor = attn.to_out[1](attn.to_out[0](out))
         return projected_out / attn.rescale_output_factor

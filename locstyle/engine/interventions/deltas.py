@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from locstyle.engine.intervene import MIXED, Call, Row
+from locstyle.engine.call import MIXED, Call, Row
+from locstyle.engine.kept import Kept
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.scene import SceneRegion
 from locstyle.engine.sites import Site, Sites
@@ -33,14 +34,13 @@ class Deltas:
     ownership: Ownership
     without: Collection[str] = frozenset()
     plain: Collection[str] = frozenset()
-    _stacks: dict[tuple[str, _Acting], _Stack] = field(default_factory=dict, repr=False)
-    _owned: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
+    _kept: Kept = field(default_factory=Kept, init=False, repr=False)
 
     def where(self, sites: Sites) -> list[Site]:
         styled = {name for region in self.regions for s in region.styles for name in s.style.deltas}
         return [sites[name] for name in sorted(styled - set(self.without))]
 
-    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
+    def feature(self, site: Site, call: Call, layer: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         for (mixed, acting), rows in self._groups(site, call).items():
             stack = self._stack(site, acting, x)
             inner = stack.shrink(x[rows], y)
@@ -70,12 +70,11 @@ class Deltas:
         return {key: _together(rows) for key, rows in groups.items()}
 
     def _stack(self, site: Site, acting: _Acting, like: Tensor) -> _Stack:
-        key = (site.name, acting)
-        if key not in self._stacks:
+        def made() -> _Stack:
             used = [self.regions[owner - 1].styles[number] for owner, number in acting]
-            parts = [(one.style.deltas[site.name], one.strength) for one in used]
-            self._stacks[key] = _Stack.of(parts, like)
-        return self._stacks[key]
+            return _Stack.of([(one.style.deltas[site.name], one.strength) for one in used], like)
+
+        return self._kept.get((site.name, acting), like, made)
 
     def _own(self, site: Site, call: Call, acting: _Acting, stack: _Stack, x: Tensor) -> Tensor:
         """Ownership of the tokens of `x` per rank component, in the layout of `x`, for any row."""
@@ -86,22 +85,24 @@ class Deltas:
                 "without this layer"
             )
         owners = tuple(owner for owner, _ in acting)
-        key = (site.side, owners, stack.ranks, x.shape[1:], call.segments, x.device, x.dtype)
-        if key not in self._owned:
+        is_text, is_map = site.side == "text", x.ndim == 4
+        tokens = (call.texts, x.shape[1]) if is_text else call.grid(x if is_map else site)
+
+        def made() -> Tensor:
             own = self._tokens(site, call, x)[..., list(owners)]
             own = own.repeat_interleave(torch.tensor(stack.ranks, device=x.device), -1)
-            self._owned[key] = own.movedim(-1, 1) if x.ndim == 4 else own
-        return self._owned[key]
+            return own.movedim(-1, 1) if is_map else own
+
+        return self._kept.get((is_text, is_map, tokens, owners, stack.ranks), x, made)
 
     def _tokens(self, site: Site, call: Call, x: Tensor) -> Tensor:
         """Ownership of the tokens of `x` in a mixed row: [1, tokens or h, w, regions + 1]."""
         row = (Row("", MIXED),)
         if site.side == "text":
-            return self.ownership.text(row, call.segments, x.shape[1], x)
+            return self.ownership.text(row, call.texts, x.shape[1], x)
         if x.ndim == 4:
-            return self.ownership.image(row, (x.shape[-2], x.shape[-1]), x).movedim(1, -1)
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        return self.ownership.image(row, size, x).flatten(2).transpose(1, 2)
+            return self.ownership.image(row, call.grid(x), x).movedim(1, -1)
+        return self.ownership.image(row, call.grid(site), x).flatten(2).transpose(1, 2)
 
 
 Rows = list[int] | slice

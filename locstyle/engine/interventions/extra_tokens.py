@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from locstyle.engine.attend import Read
-from locstyle.engine.intervene import MIXED, Call, Row
+from locstyle.engine.call import MIXED, Call, Row
+from locstyle.engine.interventions.text import require_whole
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.scene import SceneRegion
 from locstyle.engine.sites import Site, Sites
@@ -49,36 +50,34 @@ class ExtraTokens:
         return sites.where(role="cross")
 
     def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
         names = {*self.to, *self.absent}
         mine = {index for index, row in enumerate(call.rows) if row.name in names}
         rest = set(range(len(call.rows))) - mine
-        new = [read.only(rest) for read in reads] if rest else []
+        require_whole(self, site, [read for read in reads if mine.intersection(read.batch_rows)])
+        new = [read.only(rest) for read in reads if rest.intersection(read.batch_rows)]
         for read in reads:
             for index in mine.intersection(read.batch_rows):
                 row = call.rows[index]
-                parts = list(self._owned(site, call, row, size, read.only((index,))))
+                parts = list(self._owned(site, call, row, read.only((index,))))
                 new += [_one_softmax(parts)] if self.form == "bias" and _hard(parts) else parts
         return new
 
-    def _owned(
-        self, site: Site, call: Call, row: Row, size: tuple[int, int], read: Read
-    ) -> Iterator[Read]:
+    def _owned(self, site: Site, call: Call, row: Row, read: Read) -> Iterator[Read]:
         """What each owner of tokens of a row reads, weighted by how much of them it owns."""
-        texts = list(
-            zip(read.k.chunk(call.segments, 2), read.v.chunk(call.segments, 2), strict=True)
-        )
-        shares = self.ownership.image((row,), size, read.q)[0].flatten(1)
+        texts = list(zip(read.k.chunk(call.texts, 2), read.v.chunk(call.texts, 2), strict=True))
+        shares = self.ownership.image((row,), call.grid(site), read.q)[0].flatten(1)
         for owner, share in enumerate(shares):
             if not bool(share.any()):
                 continue
-            # A row with one owner repeats its one text in every segment.
-            k, v = texts[owner if row.owner == MIXED and call.segments > 1 else 0]
+            # A row with one owner repeats its one text.
+            text = owner if row.owner == MIXED and call.texts > 1 else 0
+            k, v = texts[text]
             extra_k, extra_v = self._tokens(site, call, row, owner, k)
             yield read._replace(
                 k=torch.cat([k, extra_k], 2),
                 v=torch.cat([v, extra_v], 2),
                 weight=share[None, None, :, None] * read.weight,
+                text=text,
             )
 
     def _tokens(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from locstyle.engine.intervene import MIXED, Call
+from locstyle.engine.call import MIXED, Call
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.sites import Site, Sites
 
@@ -25,45 +26,32 @@ class RegionalNorm:
 
     ownership: Ownership
     kin: Sequence[int]
-    _shares: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False)
+    anew: ClassVar[bool] = True
 
     def where(self, sites: Sites) -> list[Site]:
         return sites.where(role="norm")
 
-    def normalize(
-        self, site: Site, call: Call, layer: nn.GroupNorm, x: Tensor, y: Tensor
-    ) -> Tensor:
+    def feature(self, site: Site, call: Call, layer: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        assert isinstance(layer, nn.GroupNorm)  # what a site with this role is
         rows = [index for index, row in enumerate(call.rows) if row.owner == MIXED]
-        shares = self._own((x.shape[-2], x.shape[-1]), x)
-        if not rows or len(shares) == 1:
+        held = self.ownership.held(self.kin, call.grid(x), x)
+        if not rows or len(held) == 1:
             return y
         styled = y.clone()
-        styled[rows] = normalized(layer, x[rows], shares, x[rows])
+        styled[rows] = normalized(layer, x[rows], [one.area for one in held], x[rows])
         return styled
 
-    def _own(self, size: tuple[int, int], like: Tensor) -> Tensor:
-        """What each kin owns where there is any, [kin, h, w]; sums to 1."""
-        key = (size, like.device, like.dtype)
-        if key not in self._shares:
-            own = self.ownership.mixed(size, like)
-            groups = [
-                own[[o for o, first in enumerate(self.kin) if first == one]].sum(0)
-                for one in dict.fromkeys(self.kin)
-            ]
-            self._shares[key] = torch.stack([share for share in groups if bool(share.any())])
-        return self._shares[key]
 
+def normalized(layer: nn.GroupNorm, x: Tensor, areas: Sequence[Tensor], like: Tensor) -> Tensor:
+    """GroupNorm of x [rows, C, h, w] with the statistics of `like` for each of `areas` [h, w].
 
-def normalized(layer: nn.GroupNorm, x: Tensor, shares: Tensor, like: Tensor) -> Tensor:
-    """GroupNorm of x [rows, C, h, w] with the statistics of `like` for each of `shares` [n, h, w].
-
-    The layer itself where one share is everything and `like` is `x`.
+    The layer itself where one area is everything and `like` is `x`.
     """
     split, given = (one.unflatten(1, (layer.num_groups, -1)) for one in (x, like))
     total = torch.zeros_like(split)
-    for share in shares:
-        weight = share / (share.sum() * split.shape[2])
+    for area in areas:
+        weight = area / (area.sum() * split.shape[2])
         mean = (weight * given).sum((2, 3, 4), keepdim=True)
         spread = (weight * (given - mean) ** 2).sum((2, 3, 4), keepdim=True)
-        total += share * (split - mean) / (spread + layer.eps).sqrt()
+        total += area * (split - mean) / (spread + layer.eps).sqrt()
     return total.flatten(1, 2) * layer.weight[:, None, None] + layer.bias[:, None, None]

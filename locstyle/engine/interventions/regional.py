@@ -1,19 +1,19 @@
-"""Reads and features that depend on the region a token lies in, made of other rows' there."""
+"""Reads that depend on the region a query lies in, made of other rows' there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from locstyle.engine.attend import Read
-from locstyle.engine.intervene import Call
-from locstyle.engine.ownership import Ownership
+from locstyle.engine.call import Call, Part, Takes
+from locstyle.engine.ownership import Held, Ownership
 from locstyle.engine.plan import Window
 from locstyle.engine.sites import Site, Sites
+from locstyle.errors import SiteError
 
 
 class Donor(NamedTuple):
@@ -31,15 +31,13 @@ class Donor(NamedTuple):
         return self if tokens is None else self._replace(q=self.q[:, :, tokens])
 
 
+QKV: tuple[Part, ...] = ("q", "k", "v")
 Reading = Callable[[int, Site, Call, Read, Mapping[str, Donor]], Iterable[Read]]
 """What the queries of one owner read: its number, the site, the call, the rows' own read, donors.
 
 Built from the read it is given, so that rows, tokens and weight stay with it. It may have a method
 `alike(owner, site, call)`: owners with equal answers read the same, and are read together.
 """
-
-_Key = tuple[tuple[int, int], torch.device, torch.dtype, tuple[Hashable, ...]]
-_Owned = dict[int, tuple[Tensor | None, Tensor | float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,7 @@ class RegionalReads:
 
     Outputs are weighted by who owns the query; the weights sum to one, so that the same reading for
     all owners is that reading, exactly. A reading sees its owner's queries alone, and all keys and
-    values. `donors` are the rows it may take from. It goes last at its sites: its reads are parts.
+    values. `donors` are the rows it may take from.
     """
 
     donors: tuple[str, ...]
@@ -57,95 +55,65 @@ class RegionalReads:
     ownership: Ownership
     reading: Reading
     window: Window = field(default_factory=Window)
-    _known: dict[_Key, _Owned] = field(default_factory=dict, repr=False)
+
+    @property
+    def takes(self) -> Takes:
+        return Takes(self.donors, self.to, QKV)
 
     def where(self, sites: Sites) -> Sequence[Site]:
         return self.sites
 
     def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
-        donors = self._donors(site, call, reads[0])
         rows = set(call.indices(self.to))
         if not rows or not self.window.holds(call.fraction):
             return reads
+        groups = self._groups(site, call)
         rest = set(range(len(call.rows))) - rows
-        new = [read.only(rest) for read in reads] if rest else []
+        new = [read.only(rest) for read in reads if rest.intersection(read.batch_rows)]
         for read in reads:
+            if not rows.intersection(read.batch_rows):
+                continue
             mine = read.only(rows)
-            for owner, (tokens, share) in self._owned(site, call, mine.q).items():
-                new += [
-                    part._replace(weight=part.weight * share)
-                    for part in self.reading(
-                        owner,
-                        site,
-                        call,
-                        mine if tokens is None else mine.at(tokens),
-                        {name: donor.at(tokens) for name, donor in donors.items()},
-                    )
-                ]
+            if len(set(groups)) == 1:
+                new += self._read(0, site, call, mine)
+                continue
+            for held in self.ownership.held(groups, call.grid(site), mine.q):
+                part = mine.at(held.tokens)
+                share = _share(held, mine, part)
+                for one in self._read(held.first, site, call, part):
+                    new.append(one._replace(weight=one.weight * share))
         return new
 
-    def _donors(self, site: Site, call: Call, read: Read) -> dict[str, Donor]:
-        """Asked for in every call, so that a donor is kept for takers in a later chunk of rows."""
-        found = {}
-        for name in self.donors:
-            parts = [call.donor(site, name, part, getattr(read, part)) for part in "qkv"]
-            present = [part[None] for part in parts if part is not None]
-            if len(present) == len(parts):
-                found[name] = Donor(*present)
+    def _groups(self, site: Site, call: Call) -> list[Hashable]:
+        """By owner: what it reads alike with others."""
+        alike = getattr(self.reading, "alike", lambda owner, site, call: owner)
+        return [alike(owner, site, call) for owner in range(self.ownership.regions + 1)]
+
+    def _read(self, owner: int, site: Site, call: Call, mine: Read) -> list[Read]:
+        """What the reading says for these queries of `mine`."""
+        donors = {
+            name: Donor(*(_of_text(call, mine, name, part) for part in QKV)).at(mine.tokens)
+            for name in self.donors
+            if (name, "q") in call.given
+        }
+        found = list(self.reading(owner, site, call, mine, donors))
+        for one in found:
+            if one.k.shape[2] != one.v.shape[2]:
+                raise SiteError(
+                    f"{site.name}: {type(self.reading).__name__} reads {one.k.shape[2]} keys with "
+                    f"{one.v.shape[2]} values; take both from the same row"
+                )
         return found
 
-    def _owned(self, site: Site, call: Call, like: Tensor) -> _Owned:
-        """By owner, or the first of several that read alike: the query tokens it has a share in
-        [n], None for all, and how much [1, 1, n, 1]."""
-        alike = getattr(self.reading, "alike", lambda owner, site, call: owner)
-        groups = tuple(alike(owner, site, call) for owner in range(self.ownership.regions + 1))
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        key = (size, like.device, like.dtype, groups)
-        if key not in self._known:
-            if len(set(groups)) == 1:
-                self._known[key] = {0: (None, 1.0)}
-            else:
-                own = self.ownership.mixed(size, like).flatten(1)
-                self._known[key] = dict(_shared(own, groups))
-        return self._known[key]
+
+def _of_text(call: Call, read: Read, name: str, part: Part) -> Tensor:
+    """A donor's part; of its keys and values those of the text that is read."""
+    given = call.given[name, part]
+    return given if part == "q" or read.text is None else given.chunk(call.texts, 2)[read.text]
 
 
-def _shared(own: Tensor, groups: Sequence[Hashable]) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
-    """The first owner of each group, the tokens the group has a share in, and how much."""
-    for group in dict.fromkeys(groups):
-        members = [owner for owner, one in enumerate(groups) if one == group]
-        share = own[members].sum(0)
-        tokens = share.nonzero().flatten()
-        if len(tokens):
-            yield members[0], (tokens, share[tokens][None, None, :, None])
-
-
-@dataclass(frozen=True)
-class RegionalFeature:
-    """Rows `to` take the output of some layers from row `donor` where their tokens' owners do.
-
-    `windows`: when each owner does, unstyled first. With the same for all it is `ShareFeature`.
-    """
-
-    donor: str
-    to: tuple[str, ...]
-    sites: tuple[Site, ...]
-    ownership: Ownership
-    windows: tuple[Window, ...]
-
-    def where(self, sites: Sites) -> Sequence[Site]:
-        return self.sites
-
-    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
-        taking = [owner for owner, w in enumerate(self.windows) if w.holds(call.fraction)]
-        given = call.donor(site, self.donor, "feature", y)
-        rows = call.indices(self.to)
-        if given is None or not rows or not taking:
-            return y
-        taken = y.clone()
-        if len(taking) == len(self.windows):
-            taken[rows] = given
-            return taken
-        own = self.ownership.mixed((y.shape[-2], y.shape[-1]), y)
-        taken[rows] = torch.lerp(y[rows], given.expand_as(y[rows]), own[taking].sum(0))
-        return taken
+def _share(held: Held, whole: Read, part: Read) -> Tensor:
+    """How much of each query of a part its owners have, [1, 1, n, 1]."""
+    if whole.tokens is None:
+        return held.share[None, None, :, None]
+    return held.area.flatten()[part.tokens][None, None, :, None]

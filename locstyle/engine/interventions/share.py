@@ -1,4 +1,4 @@
-"""The standard library of interventions: what the published methods are made of."""
+"""Rows that take from another row: its attention map, its features."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from locstyle.engine.attend import Read
-from locstyle.engine.intervene import MIXED, Call
+from locstyle.engine.call import Call, Part, Takes
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.plan import Window
 from locstyle.engine.sites import Site, Sites
@@ -19,6 +19,13 @@ Rate = Callable[[int], float]
 """How much of the donor enters at timestep t, in [0, 1]."""
 
 ALWAYS = Window()
+_PARTS: dict[str, tuple[Part, ...]] = {
+    "q": ("q",),
+    "k": ("k",),
+    "v": ("v",),
+    "qk": ("q", "k"),
+    "kv": ("k", "v"),
+}
 
 
 def fully(t: int) -> float:
@@ -42,29 +49,64 @@ class Share:
     rate: Rate = fully
     window: Window = ALWAYS
 
+    @property
+    def takes(self) -> Takes:
+        return Takes((self.donor,), self.to, _PARTS[self.parts])
+
     def where(self, sites: Sites) -> Sequence[Site]:
         return self.sites
 
-    def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
-        if not self.window.holds(call.fraction):
-            return reads
-        return [self._shared(site, call, read) for read in reads]
+    def project(self, site: Site, call: Call, read: Read) -> Read:
+        rows, rate = call.indices(self.to), self.rate(call.t)
+        if not rows or rate == 0 or not self.window.holds(call.fraction):
+            return read
 
-    def _shared(self, site: Site, call: Call, read: Read) -> Read:
-        parts = {part: self._blended(site, call, part, getattr(read, part)) for part in self.parts}
-        return read._replace(
-            q=parts.get("q", read.q), k=parts.get("k", read.k), v=parts.get("v", read.v)
-        )
+        def blended(part: Part, values: Tensor) -> Tensor:
+            given = call.given.get((self.donor, part))
+            if given is None:
+                return values
+            new = values.clone()
+            new[rows] = rate * given + (1 - rate) * values[rows]
+            return new
 
-    def _blended(self, site: Site, call: Call, part: str, values: Tensor) -> Tensor:
-        given = call.donor(site, self.donor, part, values)
-        rate = self.rate(call.t)
-        if given is None or rate == 0:
-            return values
-        rows = call.indices(self.to)
-        blended = values.clone()
-        blended[rows] = rate * given + (1 - rate) * values[rows]
-        return blended
+        return read._replace(q=blended("q", read.q), k=blended("k", read.k), v=blended("v", read.v))
+
+
+@dataclass(frozen=True)
+class ShareFeature:
+    """Rows `to` take the output of some layers from row `donor` (Plug-and-Play,
+    arXiv:2211.12572).
+
+    `window`: when they do. One for each owner, unstyled first, where it depends on the region: then
+    tokens take it as `ownership` says, and with the same for all that is the whole row, exactly.
+    """
+
+    donor: str
+    to: tuple[str, ...]
+    sites: tuple[Site, ...]
+    window: Window | tuple[Window, ...] = ALWAYS
+    ownership: Ownership | None = None
+
+    @property
+    def takes(self) -> Takes:
+        return Takes((self.donor,), self.to, ("y",))
+
+    def where(self, sites: Sites) -> Sequence[Site]:
+        return self.sites
+
+    def feature(self, site: Site, call: Call, layer: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        windows = (self.window,) if isinstance(self.window, Window) else self.window
+        taking = [owner for owner, one in enumerate(windows) if one.holds(call.fraction)]
+        given, rows = call.given.get((self.donor, "y")), call.indices(self.to)
+        if given is None or not rows or not taking:
+            return y
+        taken = y.clone()
+        if len(taking) == len(windows) or self.ownership is None:
+            taken[rows] = given
+            return taken
+        own = self.ownership.mixed(call.grid(y), y)
+        taken[rows] = torch.lerp(y[rows], given.expand_as(y[rows]), own[taking].sum(0))
+        return taken
 
 
 def layout_sites(sites: Sites) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
@@ -77,31 +119,6 @@ def layout_sites(sites: Sites) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
     convolutions = sites.where(role="conv", stage="up")
     features = tuple(s for s in convolutions if s.depth == 4 and s.part == "conv2")
     return attentions, features
-
-
-@dataclass(frozen=True)
-class ShareFeature:
-    """Rows `to` take the output of some layers from row `donor` (Plug-and-Play,
-    arXiv:2211.12572)."""
-
-    donor: str
-    to: tuple[str, ...]
-    sites: tuple[Site, ...]
-    window: Window = ALWAYS
-
-    def where(self, sites: Sites) -> Sequence[Site]:
-        return self.sites
-
-    def feature(self, site: Site, call: Call, x: Tensor, y: Tensor) -> Tensor:
-        if not self.window.holds(call.fraction):
-            return y
-        given = call.donor(site, self.donor, "feature", y)
-        rows = call.indices(self.to)
-        if given is None or not rows:
-            return y
-        shared = y.clone()
-        shared[rows] = given
-        return shared
 
 
 def keep_layout(
@@ -117,36 +134,3 @@ def keep_layout(
         Share(donor, to, attentions, window=Window(0, attention)),
         ShareFeature(donor, to, features, Window(0, feature)),
     )
-
-
-@dataclass(frozen=True)
-class RegionalText:
-    """Every image token attends to the text of the region it lies in.
-
-    The texts of all owners lie one after another on the text axis; each gets its own softmax,
-    weighted by ownership. Equal texts give plain cross-attention, exactly.
-    """
-
-    ownership: Ownership
-
-    def where(self, sites: Sites) -> list[Site]:
-        return sites.where(role="cross")
-
-    def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
-        if call.segments == 1:
-            return reads
-        size = (call.size[0] // site.scale, call.size[1] // site.scale)
-        return [part for read in reads for part in self._split(call, size, read)]
-
-    def _split(self, call: Call, size: tuple[int, int], read: Read) -> list[Read]:
-        own = self.ownership.image(call.rows, size, read.q).flatten(2)
-        # A row with one owner repeats its one text, so the first segment alone is the whole of it.
-        single = torch.tensor([row.owner != MIXED for row in call.rows], device=own.device)
-        first = torch.zeros_like(own)
-        first[:, 0] = 1
-        own = torch.where(single[:, None, None], first, own)[:, :, None, :, None]
-        keys, values = read.k.chunk(call.segments, 2), read.v.chunk(call.segments, 2)
-        return [
-            read._replace(k=k, v=v, weight=own[:, segment] * read.weight)
-            for segment, (k, v) in enumerate(zip(keys, values, strict=True))
-        ]

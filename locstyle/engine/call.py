@@ -1,0 +1,87 @@
+"""One forward pass as plain data: its rows, its size, and what is handed from row to row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from locstyle.engine.sites import Site
+
+MIXED = -1
+"""The owner of a row whose tokens belong to different regions, as the partition says."""
+
+
+class Row(NamedTuple):
+    """One row of a forward pass: its branch's name and who owns it (a region index, 0, or
+    `MIXED`)."""
+
+    name: str
+    owner: int
+
+
+class Grid(NamedTuple):
+    """How the tokens of a layer lie over the latent: `height` rows of `width`.
+
+    What is worked out for tokens (who owns them, which of a reference's count) is kept under their
+    grid, so whatever else tells two grids apart belongs in here.
+    """
+
+    height: int
+    width: int
+
+
+Part = Literal["q", "k", "v", "y"]
+
+
+class Takes(NamedTuple):
+    """In every step, rows `to` take some `parts` of rows `rows`.
+
+    "q", "k", "v": queries, keys and values as the layer projects them, before any intervention
+    rewrites what is read. "y": a layer's output, as the interventions before this one left it.
+    """
+
+    rows: tuple[str, ...]
+    to: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+Given = Mapping[tuple[str, Part], Tensor]
+"""Parts [1, …] by the row they are of; a row that has no part in this step is not there."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One forward pass, as interventions see it.
+
+    `fraction` of the schedule lies behind it, in [0, 1); `t` is the timestep. `rows` are in batch
+    order. `size` is the latent's (height, width). `texts` is how many texts of equal length lie one
+    after another on the text-token axis. `given` is what the intervention that is called takes from
+    other rows here.
+    """
+
+    fraction: float
+    t: int
+    rows: tuple[Row, ...]
+    size: tuple[int, int]
+    texts: int = 1
+    given: Given = field(default_factory=dict, repr=False)
+
+    def grid(self, at: Site | Tensor) -> Grid:
+        """How the tokens of a site lie, or the pixels of a feature map [rows, C, h, w]."""
+        if isinstance(at, Tensor):
+            return Grid(at.shape[-2], at.shape[-1])
+        return Grid(self.size[0] // at.scale, self.size[1] // at.scale)
+
+    def index(self, name: str) -> int | None:
+        """The batch index of the row of that name, or None where it is not part of this call."""
+        for index, row in enumerate(self.rows):
+            if row.name == name:
+                return index
+        return None
+
+    def indices(self, names: Iterable[str]) -> list[int]:
+        """The batch indices of the rows of those names, as far as they are part of this call."""
+        return [index for name in names if (index := self.index(name)) is not None]
