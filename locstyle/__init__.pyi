@@ -67,6 +67,7 @@ from .engine.trajectory import Trajectory as Trajectory
 from .engine.trajectory import invert as invert
 from .engine.trajectory import pivot as pivot
 from .errors import BackboneError as BackboneError
+from .errors import BusyError as BusyError
 from .errors import DenoiseError as DenoiseError
 from .errors import LocstyleError as LocstyleError
 from .errors import MaskError as MaskError

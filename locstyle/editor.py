@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Editor:
     """Runs edits on one backbone, which is loaded once and never changed.
 
-    With a `cache`, a picture inverted before in the same way is not inverted again.
+    With a `cache`, a picture inverted before in the same way is not inverted again. Threads may
+    share an editor, and editors a backbone: what runs on it runs one after another, in any order.
     """
 
     def __init__(
@@ -97,10 +98,12 @@ class Editor:
 
         Raises:
             LocstyleError: see its kinds; raising from `on_step` cancels and leaves nothing behind.
+            BusyError: called from `on_step`, or from anything else in the middle of a run.
         """
-        clock, tell = _Clock(), on_step or ignore
+        turns = self.backbone.turns
+        clock, tell = _Clock(), turns.told(on_step or ignore)
         job = edit if isinstance(edit, Job) else self.resolve(edit)
-        with torch.inference_mode():
+        with turns.take("an edit", alone=True), torch.inference_mode():
             with clock.phase("invert"):
                 scene, inverted = make_scene(job, self.backbone, self.cache, tell)
             with clock.phase("denoise"):

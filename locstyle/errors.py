@@ -9,6 +9,7 @@
     ├─ SegmenterError   a prompt that hit nothing, or weights that are missing
     ├─ StyleError       a style file that is broken, unsafe, or made for another family
     ├─ BackboneError    model weights that are missing, unreadable or of no known family
+    ├─ BusyError        something started in the middle of something else on the same backbone
     ├─ SiteError        a layer that does not exist or cannot be intervened on
     ├─ DenoiseError     numbers that stopped being finite during inversion or denoising
     └─ PluginError      a plugin that failed to import, register, or collides with another
@@ -70,6 +71,10 @@ class StyleError(LocstyleError):
 
 class BackboneError(LocstyleError):
     """Model weights that are missing, unreadable, or of a family nobody registered."""
+
+
+class BusyError(LocstyleError):
+    """A run or training started in the middle of another, by the same thread on one backbone."""
 
 
 class SiteError(LocstyleError):

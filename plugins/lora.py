@@ -152,7 +152,10 @@ class LoRA:
         )
         more: dict[str, Any] = {"keeper": keeper, "dice": batches.dice}
         more |= {} if on_step is None else {"on_step": on_step}
-        with adapted(backbone, o.rank, TARGETS[o.targets], seed) as layers:
+        with (
+            backbone.turns.take("a LoRA's training"),
+            adapted(backbone, o.rank, TARGETS[o.targets], seed) as layers,
+        ):
             parameters = [p for layer in layers.values() for p in _factors(layer)]
             losses = ls.train(backbone, parameters, draw=batches, training=training, **more)
             deltas = {name: _delta(layer, o.scale, o.half) for name, layer in layers.items()}

@@ -13,6 +13,7 @@ from torch import Tensor
 from locstyle.engine.intervene import Attachment, Intervention
 from locstyle.engine.schedule import Prediction, Schedule
 from locstyle.engine.sites import Sites
+from locstyle.engine.turns import Turns
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +38,9 @@ class Backbone(Protocol):
     """A frozen latent diffusion model; loaded once, never changed outside a `with`.
 
     `family` decides which styles fit. `native` is the image side in pixels it was trained at,
-    `factor` the pixels per latent pixel, `multiple` what image sides must be a multiple of.
+    `factor` the pixels per latent pixel, `multiple` what image sides must be a multiple of. `turns`
+    keeps callers apart: `attach` and `predict` take one each, and who needs several in a row, or
+    changes the model in a way of its own, takes one around them all.
     """
 
     family: str
@@ -48,6 +51,7 @@ class Backbone(Protocol):
     prediction: Prediction
     alphas: Tensor
     sites: Sites
+    turns: Turns
 
     @property
     def device(self) -> torch.device: ...

@@ -46,10 +46,11 @@ def denoise(
         DenoiseError: the latent is not finite after a step; names the step. Or rows that take from
             each other do not fit into `max_rows`.
         SiteError: an intervention does not fit the backbone.
+        BusyError: called in the middle of another run on this backbone.
     """
-    x, rows = start, 0
+    x, rows, tell = start, 0, backbone.turns.told(on_step)
     before: Aim | None = None
-    with backbone.attach(plan.interventions) as attachment:
+    with backbone.turns.take("denoising"), backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
             call = Call(schedule.fraction(t), t, (), (x.shape[-2], x.shape[-1]))
             active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
@@ -69,7 +70,7 @@ def denoise(
             if plan.hold is not None:
                 x = plan.hold.apply(x, end)
             require_finite(x, "denoising", index + 1, schedule.steps)
-            on_step(Step("denoise", index + 1, schedule.steps, preview=backbone.preview(x)))
+            tell(Step("denoise", index + 1, schedule.steps, preview=backbone.preview(x)))
     return Denoised(x, rows)
 
 

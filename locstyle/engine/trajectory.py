@@ -99,18 +99,20 @@ def invert(
 
     Raises:
         DenoiseError: a latent is not finite; names the step.
+        BusyError: called in the middle of another run on this backbone.
     """
     latents = {CLEAN: latent}
-    x, level = latent, CLEAN
-    for index, t in enumerate(reversed(schedule.timesteps), start=1):
-        seen_as = max(level, 0) if aligned else t
-        above = schedule.move(x, backbone.predict(x, seen_as, text.states), level, t)
-        for _ in range(refine):
-            above = schedule.unmove(x, backbone.predict(above, t, text.states), t, level)
-        require_finite(above, "inversion", index, schedule.steps)
-        latents[t] = x = above
-        level = t
-        on_step(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
+    x, level, tell = latent, CLEAN, backbone.turns.told(on_step)
+    with backbone.turns.take("an inversion"):
+        for index, t in enumerate(reversed(schedule.timesteps), start=1):
+            seen_as = max(level, 0) if aligned else t
+            above = schedule.move(x, backbone.predict(x, seen_as, text.states), level, t)
+            for _ in range(refine):
+                above = schedule.unmove(x, backbone.predict(above, t, text.states), t, level)
+            require_finite(above, "inversion", index, schedule.steps)
+            latents[t] = x = above
+            level = t
+            tell(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
     return Trajectory(latents, schedule.steps * (1 + refine))
 
 
@@ -133,9 +135,11 @@ def pivot(
 
     Raises:
         DenoiseError: a latent is not finite; names the step.
+        BusyError: called in the middle of another run on this backbone.
     """
+    tell = backbone.turns.told(on_step)
     # Latents made in inference mode cannot be learned from; their copies can.
-    with torch.inference_mode(False), torch.no_grad():
+    with backbone.turns.take("pivoting"), torch.inference_mode(False), torch.no_grad():
         x, learned = content.at(schedule.noisiest).clone(), text.states.clone()
         latents, unconditional, rows = {schedule.noisiest: x}, {}, content.rows
         for index, t in enumerate(schedule.timesteps):
@@ -149,7 +153,7 @@ def pivot(
             rows += tries + 2
             require_finite(x, "pivoting", index + 1, schedule.steps)
             preview = backbone.preview(x)
-            on_step(Step("pivot", index + 1, schedule.steps, loss=loss, preview=preview))
+            tell(Step("pivot", index + 1, schedule.steps, loss=loss, preview=preview))
     return Trajectory(latents, rows, unconditional)
 
 

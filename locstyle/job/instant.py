@@ -30,7 +30,8 @@ def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str
         maker = _maker(given, host)
         picture = _opened(Path(given.picture))
         request = StyleRequest(name=Path(given.picture).stem, prompt="")
-        style: Style = maker.encode([picture.srgb], backbone, request, ignore)
+        with backbone.turns.take("a style encoder"):
+            style: Style = maker.encode([picture.srgb], backbone, request, ignore)
     except LocstyleError as error:
         raise type(error)(f"{where}: {error}") from error
     return style

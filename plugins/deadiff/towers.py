@@ -52,10 +52,11 @@ class BackboneTower:
     def with_latents(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens and the pictures' latents, which it needs on the way."""
         unet, encoder = self.backbone.unet, self.backbone.vae.encoder
-        with _outputs(encoder, ["mid_block"]) as deep:
+        turns = self.backbone.turns  # or another thread's pictures would be seen
+        with turns.take("a look"), _outputs(encoder, ["mid_block"]) as deep:
             latents = self.backbone.encode(images)
         share = float(self.backbone.alphas[_TIME]) ** 0.5
-        with _outputs(unet, _LAYERS) as layers:
+        with turns.take("a look"), _outputs(unet, _LAYERS) as layers:
             self.backbone.predict(share * latents, _TIME, self.words.expand(len(latents), -1, -1))
         maps = [images.to(latents), *deep, latents, *layers]
         cells = torch.cat([part for found in maps for part in _summary(found.float())], 1)

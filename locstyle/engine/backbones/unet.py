@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from locstyle.engine.backbones.processor import processor
 from locstyle.engine.backbones.words import Words, check_words, numbers, spell, spoken
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, leading_timesteps
+from locstyle.engine.turns import Turns
 from locstyle.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class UNetBackbone:
         self._offset: int = scheduler.config.steps_offset
         self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
         self.sites = unet_sites(self.unet)
+        self.turns = Turns()
+        self._speaking = Lock()
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +102,7 @@ class UNetBackbone:
         spelling = spell(self.tokenizer, prompt, words, window)
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
         with (
+            self._speaking,  # the embedding is shared, and learned words stand in it for a while
             torch.set_grad_enabled(is_learning),
             spoken(encoder.get_input_embeddings(), spelling),
         ):
@@ -111,7 +116,8 @@ class UNetBackbone:
 
     def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
         # Rows advance in float32 whatever the network runs in, so steps do not lose bits.
-        noise: Tensor = self.unet(x.to(self.dtype), t, states.to(self.dtype)).sample
+        with self.turns.take("a prediction"):
+            noise: Tensor = self.unet(x.to(self.dtype), t, states.to(self.dtype)).sample
         return noise.float()
 
     def schedule(self, steps: int) -> Schedule:
@@ -127,10 +133,12 @@ class UNetBackbone:
 
         return picture
 
-    def attach(self, interventions: Sequence[Intervention]) -> AbstractContextManager[Attachment]:
-        return attach(
-            dict(self.unet.named_modules()), self.sites, interventions, processor(self.unet)
-        )
+    @contextmanager
+    def attach(self, interventions: Sequence[Intervention]) -> Iterator[Attachment]:
+        with self.turns.take("an attachment"):
+            modules = dict(self.unet.named_modules())
+            with attach(modules, self.sites, interventions, processor(self.unet)) as attachment:
+                yield attachment
 
 
 def _family(unet: Any, name: str) -> str:

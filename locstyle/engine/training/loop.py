@@ -81,7 +81,9 @@ def train(
 
     Raises:
         DenoiseError: a loss that is not finite; names the step.
+        BusyError: called in the middle of a run or of another training on this backbone.
     """
+    tell = backbone.turns.told(on_step)
     optimizer = torch.optim.AdamW(parameters, training.lr, weight_decay=training.weight_decay)
     # Gradients of a half-precision network underflow unless they are scaled up on their way.
     halves = backbone.dtype == torch.float16
@@ -89,7 +91,7 @@ def train(
     noise, time = generator(training.seed, "noise"), generator(training.seed, "time")
     progress = _Progress(parameters, optimizer, (noise, time, *dice))
     # A caller inside `torch.inference_mode()` must not make the training impossible.
-    with torch.inference_mode(False), torch.enable_grad():
+    with backbone.turns.take("a training"), torch.inference_mode(False), torch.enable_grad():
         losses = progress.restored(keeper)
         for index in range(len(losses) + 1, training.steps + 1):
             for group in optimizer.param_groups:
@@ -109,7 +111,7 @@ def train(
             scaler.update()
             if keeper is not None and (index % keeper.every == 0 or index == training.steps):
                 keeper.keep(progress.state(losses))
-            on_step(Step("train", index, training.steps, loss=losses[-1]))
+            tell(Step("train", index, training.steps, loss=losses[-1]))
     return losses
 
 
