@@ -169,7 +169,9 @@ REGIONS: dict[str, Callable[[int, int, Path], list[str]]] = {"boxes": boxes, "mi
 
 
 def report(rows: dict[str, dict[str, Any]], title: str) -> None:
-    table = Table("regions", "seconds", "MB above the model", "seconds in it", "result", title=title)
+    table = Table(
+        "regions", "seconds", "MB above the model", "seconds in it", "result", title=title
+    )
     for name, row in rows.items():
         beside = rows.get(name.replace("here", "beside"), row)
         same = beside["pixels"] == row["pixels"] and beside["digests"] == row["digests"]

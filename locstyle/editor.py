@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from locstyle import __version__, measure
+from locstyle import __version__
 from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.backbones.load import load_backbone
@@ -21,8 +20,8 @@ from locstyle.engine.progress import OnStep, ignore
 from locstyle.engine.scene import Scene
 from locstyle.job.gate import reconstruct
 from locstyle.job.make_scene import make_scene
+from locstyle.job.paste import kept, paste
 from locstyle.job.resolve import Job, resolve
-from locstyle.photo import Photo
 from locstyle.result import Report, Result
 
 if TYPE_CHECKING:
@@ -119,14 +118,14 @@ class Editor:
                     on_step=tell,
                 )
             with clock.phase("paste"):
-                styled = job.canvas.grow(self.backbone.decode(done.latent)[0].float().cpu())
-                weight = job.partition("paste_feather").weight
-                photo = job.photo.pasted(styled, weight)
-            kept = _kept(job.photo, photo, weight)
+                styled = self.backbone.decode(done.latent)[0].float().cpu()
+                weight = job.layers("paste_feather").weight
+                photo = paste(job.photo, job.canvas, styled, weight)
+                found: dict[str, Any] = kept(job.photo, photo, weight)._asdict()
             if check_inversion:
                 with clock.phase("check"):
-                    kept |= _gate(job, scene, tell)
-        report = self._report(job, inverted, done, clock, kept)
+                    found |= _gate(job, scene, tell)
+        report = self._report(job, inverted, done, clock, found)
         digests = {"backbone": self.backbone.digest, **job.digests()}
         made = replace(job.edit, digests=digests)
         latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it
@@ -135,7 +134,7 @@ class Editor:
         )
 
     def _report(
-        self, job: Job, inverted: Inversions, done: Denoised, clock: _Clock, kept: dict[str, Any]
+        self, job: Job, inverted: Inversions, done: Denoised, clock: _Clock, found: dict[str, Any]
     ) -> Report:
         return Report(
             rows=done.rows,
@@ -143,12 +142,12 @@ class Editor:
             cached_inversions=inverted.cached,
             seconds=clock.seconds,
             coverage=job.coverage,
-            overlap=_overlap(job),
+            overlap=job.overlap,
             working_size=job.canvas.padded,
             device=str(self.backbone.device),
             dtype=str(self.backbone.dtype).removeprefix("torch."),
             versions=_versions(),
-            **kept,
+            **found,
         )
 
 
@@ -163,26 +162,6 @@ class _Clock:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
-
-
-def _overlap(job: Job) -> float:
-    """The share of the photo that more than one region claims."""
-    most = torch.zeros(job.photo.size)
-    second = torch.zeros(job.photo.size)
-    for mask in job.masks:
-        second = torch.maximum(second, torch.minimum(most, mask.values))
-        most = torch.maximum(most, mask.values)
-    return float(second.mean(dtype=torch.float64))
-
-
-def _kept(before: Photo, after: Photo, weight: Tensor) -> dict[str, Any]:
-    """What really happened to the pixels, measured on the result."""
-    outside = (weight == 0).numpy()
-    change = (after.rgb() - before.rgb()).abs().mean(0)
-    same = None
-    if outside.any():
-        same = measure.identical_share(before.widened(after), after.pixels, outside)
-    return {"outside_identical": same, "inside_change": float(change[weight > 0].mean())}
 
 
 def _gate(job: Job, scene: Scene, on_step: OnStep) -> dict[str, Any]:

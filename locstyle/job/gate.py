@@ -60,7 +60,7 @@ def reconstruct(job: Job, scene: Scene, on_step: OnStep) -> Gate:
     plan = Plan((Branch("source", scene.empty),), (), lambda seen, call: seen["source"])
     start = scene.content.at(schedule.noisiest)
     back = denoise(backbone, plan, schedule, start, solver=job.solver, on_step=tell)
-    seen = _array(job.canvas.shrink(job.photo.rgb()))
+    seen = _array(job.photo.on(job.canvas))
     autoencoder, reconstruction = (
         measure.psnr(_array(backbone.decode(latent)[0].float().cpu()), seen)
         for latent in (scene.latent, back.latent)

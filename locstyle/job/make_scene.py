@@ -37,7 +37,7 @@ def make_scene(
     schedule = backbone.schedule(job.settled.steps)
     visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
     empty = backbone.text("")
-    latent = backbone.encode(job.canvas.shrink(job.photo.rgb())[None])
+    latent = backbone.encode(job.photo.on(job.canvas)[None])
     cuts = [*_cuts(job)]
     latents = [latent, *(backbone.encode(one.picture[None]) for group in cuts for one in group)]
     inverted = Inverter(backbone, visited, wanted, empty, cache).invert(latents, on_step)
@@ -51,7 +51,7 @@ def make_scene(
         content=content,
         noise=_noise(latent, edit.seed),
         regions=tuple(_regions(job, backbone, paired(cuts, others), schedule)),
-        partition=job.partition("feather").on(job.canvas),
+        partition=job.layers("feather").on(job.canvas),
         schedule=schedule,
         empty=empty,
         text=text_of(backbone, edit.prompt, "prompt"),

@@ -17,7 +17,7 @@ from locstyle.errors import RecipeError
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
 from locstyle.job.styles import check_settings, region_styles, style_places
-from locstyle.masks import Mask, Partition
+from locstyle.masks import Layers, Mask, shared
 from locstyle.photo import Photo
 from locstyle.photo.canvas import Canvas
 from locstyle.plugin.protocols import Fusion
@@ -44,11 +44,11 @@ class Job:
     styles: tuple[tuple[Style, ...], ...]
     canvas: Canvas
 
-    def partition(self, width: Literal["feather", "paste_feather"]) -> Partition:
-        """The masks as a partition of the photo, softened by one of the two feathers."""
+    def layers(self, width: Literal["feather", "paste_feather"]) -> Layers:
+        """The masks on top of one another, softened by one of the two feathers."""
         common = getattr(self.edit, width)
         own = [getattr(region, width) for region in self.edit.regions]
-        return Partition.of(self.masks).feather([common if w is None else w for w in own])
+        return Layers.of(self.masks, [common if w is None else w for w in own])
 
     @property
     def inversion(self) -> Inversion:
@@ -75,6 +75,11 @@ class Job:
     def coverage(self) -> tuple[float, ...]:
         """Each region's share of the picture, in [0, 1]; soft pixels count partly."""
         return tuple(mask.area for mask in self.masks)
+
+    @property
+    def overlap(self) -> float:
+        """The share of the picture that more than one region claims."""
+        return shared(self.masks)
 
     def overlaps(self) -> dict[tuple[int, int], float]:
         """The share of the picture that pairs of regions both claim, where they do."""

@@ -63,7 +63,7 @@ class Selector:
             found[index] = self.mask(regions[index], f"regions[{index}].mask", claims)
         return tuple(found[index] for index in range(len(regions)))
 
-    def mask(self, region: Region, where: str, claims: Iterable[Mask] = ()) -> Mask:
+    def mask(self, region: Region, where: str, claims: Sequence[Mask] = ()) -> Mask:
         """A region's mask; `claims` is what `rest` leaves to others.
 
         Raises:
@@ -72,37 +72,37 @@ class Selector:
         if isinstance(region.mask, Mapping):
             mask = self._asked(region.mask, where)
         elif isinstance(region.mask, str):
-            mask = self._selected(region.mask, where, _rest(claims, self._all))
+            mask = self._selected(region.mask, where, claims)
         else:
             mask = read_mask(region.mask, self.photo, where=where)
         _warn_if_small(mask, where)
         return mask
 
-    def find(self, selection: Selection, where: str, rest: Mask) -> Mask:
-        """The mask of a selection, which may cover nothing; `rest` is what the word stands for."""
+    def find(self, selection: Selection, where: str, claims: Sequence[Mask] = ()) -> Mask:
+        """The mask of a selection, which may cover nothing; `rest` leaves `claims` to others."""
         match selection:
             case tree.Combined():
-                left = self.find(selection.left, where, rest)
-                right = self.find(selection.right, where, rest)
+                left = self.find(selection.left, where, claims)
+                right = self.find(selection.right, where, claims)
                 mask: Mask = _OPERATORS[selection.operator](left, right)
                 return mask
             case tree.Inverted():
-                return ~self.find(selection.of, where, rest)
+                return ~self.find(selection.of, where, claims)
             case tree.Refined():
-                found = self.find(selection.of, where, rest)
+                found = self.find(selection.of, where, claims)
                 return self._refined(found, selection.name, selection.amount, where)
             case tree.Rest():
-                return rest
+                return reduce(sub, claims, self._all)
         return self._source(selection, where)
 
-    def _selected(self, text: str, where: str, rest: Mask) -> Mask:
+    def _selected(self, text: str, where: str, claims: Sequence[Mask]) -> Mask:
         selection = parse(text)
         try:
-            mask = self.find(selection, where, rest)
+            mask = self.find(selection, where, claims)
         except MaskError as error:
             raise _unquoted(text, error) from error
         if not mask.area:
-            raise self._nothing(selection, where, rest)
+            raise self._nothing(selection, where, claims)
         return mask
 
     def _source(self, source: Source, where: str) -> Mask:
@@ -203,10 +203,10 @@ class Selector:
     def _all(self) -> Mask:
         return Mask.everywhere(self.photo.size)
 
-    def _nothing(self, selection: Selection, where: str, rest: Mask) -> MaskError:
+    def _nothing(self, selection: Selection, where: str, claims: Sequence[Mask]) -> MaskError:
         """The error of a selection that covers nothing: what its sources cover, each alone."""
         parts = dict.fromkeys(sources(selection))
-        shares = ", ".join(f"{part} {self.find(part, where, rest).area:.2%}" for part in parts)
+        shares = ", ".join(f"{part} {self.find(part, where, claims).area:.2%}" for part in parts)
         if parts == {tree.Rest(): None}:
             shares += "; the other regions leave nothing over"
         return MaskError(f"{where}: '{selection}' covers nothing; alone, its parts cover {shares}")
@@ -246,10 +246,6 @@ def _unquoted(text: str, error: MaskError) -> MaskError:
     if not isinstance(parse(text), tree.File) and Path(text).is_file():
         return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
     return error
-
-
-def _rest(claims: Iterable[Mask], everything: Mask) -> Mask:
-    return reduce(sub, claims, everything)
 
 
 def _joined(segments: Sequence[Segment]) -> Mask:

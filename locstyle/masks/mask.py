@@ -1,15 +1,17 @@
-"""Mask and Partition: who owns which pixel of the photo, softly."""
+"""Mask: how strongly each pixel of the photo belongs to a region."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,36 +19,47 @@ from PIL import Image
 from torch import Tensor
 
 from locstyle.errors import MaskError, PhotoError
-from locstyle.masks import refine
-from locstyle.masks.values import Picture, bounds, soften, values_of
+from locstyle.masks import boxes, refine
+from locstyle.masks.boxes import Box
+from locstyle.masks.values import Picture, grey, png, soften, values_of
 from locstyle.photo import Photo
-from locstyle.photo.canvas import Canvas, average
 
-_PALETTE = (
-    (128, 128, 128),
-    (230, 80, 60),
-    (60, 140, 230),
-    (90, 190, 90),
-    (240, 190, 50),
-    (160, 90, 200),
-)
+_BAND = 256  # rows looked at once, to bound memory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Mask:
     """How strongly each pixel of a photo belongs to a region.
 
+    Only the smallest part around all that is not 0 is held, as booleans where nothing is soft: a
+    box of a hundredth of a photo costs a thousandth of its values.
+
     Attributes:
-        values: [H, W] float32 in [0, 1] on the CPU; 1 is wholly inside.
+        patch: [h, w] float32 in [0, 1] or bool, on the CPU: the values inside `bounds`.
+        corner: (x, y) of the patch in the photo, in pixels.
+        size: (height, width) of the photo.
     """
 
-    values: Tensor
+    patch: Tensor
+    corner: tuple[int, int]
+    size: tuple[int, int]
 
-    def __post_init__(self) -> None:
-        if self.values.ndim != 2 or self.values.dtype != torch.float32:
-            raise ValueError(
-                f"Mask: float32 [H, W], got {self.values.dtype} {tuple(self.values.shape)}"
-            )
+    def __init__(
+        self,
+        values: Tensor,
+        *,
+        corner: tuple[int, int] = (0, 0),
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """The mask of values [H, W] float32 or bool; or of those around `corner` of a photo of
+        `size` (height, width), all others being 0."""
+        if values.ndim != 2 or values.dtype not in (torch.float32, torch.bool):
+            raise ValueError(f"Mask: float32 [H, W], got {values.dtype} {tuple(values.shape)}")
+        size = (values.shape[0], values.shape[1]) if size is None else size
+        patch, (x, y) = _trimmed(values)
+        place = (corner[0] + x, corner[1] + y) if patch.numel() else (0, 0)
+        for name, value in {"patch": patch, "corner": place, "size": size}.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_image(cls, image: Picture, *, where: str = "mask") -> Self:
@@ -62,11 +75,12 @@ class Mask:
         values = values_of(image, where)
         if values.size == 0:
             raise MaskError(f"{where}: a mask of {_spoken(values.shape)} pixels holds nothing")
-        if not values.any():
+        mask = cls(torch.from_numpy(values))
+        if not mask.patch.numel():
             raise MaskError(
                 f"{where}: the mask covers nothing (all black); paint what to edit white"
             )
-        return cls(torch.from_numpy(values.astype(np.float32)))
+        return mask
 
     @classmethod
     def box(
@@ -86,14 +100,13 @@ class Mask:
                 f"{where}: {shown} reaches outside the photo of {_spoken(size)} (width × height); "
                 f"x lies in 0-{width}, y in 0-{height}"
             )
-        values = torch.zeros(size)
-        values[y0:y1, x0:x1] = 1
-        return cls(values)
+        inside = torch.ones(y1 - y0, x1 - x0, dtype=torch.bool)
+        return cls(inside, corner=(x0, y0), size=size)
 
     @classmethod
     def everywhere(cls, size: tuple[int, int]) -> Self:
         """The whole photo of (height, width)."""
-        return cls(torch.ones(size))
+        return cls(torch.ones(size, dtype=torch.bool))
 
     @classmethod
     def open(
@@ -112,41 +125,75 @@ class Mask:
         return cls.from_image(pixels, where=f"{where}: {Path(path).name!r}")
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.values.shape[0], self.values.shape[1]
+    def values(self) -> Tensor:
+        """All of it, [H, W] float32 in [0, 1]; made when asked for, so ask for a `part`."""
+        return self.part((0, 0, self.size[1], self.size[0]))
 
     @property
+    def bounds(self) -> Box:
+        """The smallest (x0, y0, x1, y1) around all that is not 0, x1 and y1 exclusive."""
+        (x, y), (height, width) = self.corner, self.patch.shape
+        return x, y, x + width, y + height
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether every value is 0 or 1."""
+        return self.patch.dtype == torch.bool
+
+    @cached_property
     def area(self) -> float:
         """The share of the picture it covers, in [0, 1]; soft pixels count partly."""
-        return float(self.values.mean(dtype=torch.float64))
+        whole = self.size[0] * self.size[1]
+        if self.is_hard:
+            return int(torch.count_nonzero(self.patch)) / whole
+        return float(self.patch.sum(dtype=torch.float64)) / whole
 
-    @property
-    def bounds(self) -> tuple[int, int, int, int]:
-        """The smallest (x0, y0, x1, y1) around all that is not 0, x1 and y1 exclusive."""
-        return bounds(self.values)
-
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Digest of size and values."""
-        head = f"{self.size} ".encode()
-        return hashlib.sha256(head + self.values.contiguous().numpy().tobytes()).hexdigest()
+        found = hashlib.sha256(f"{self.size} ".encode())
+        height, width = self.size
+        _, top, _, bottom = self.bounds
+        empty = memoryview(bytes(4 * width * min(_BAND, height)))
+        for start in range(0, height, _BAND):
+            stop = min(start + _BAND, height)
+            if start < bottom and stop > top:
+                part = self.part((0, start, width, stop))
+                found.update(part.contiguous().numpy().data)
+            else:
+                found.update(empty[: 4 * width * (stop - start)])
+        return found.hexdigest()
 
     @property
     def image(self) -> Image.Image:
         """The mask as a grey picture, white inside."""
-        return Image.fromarray(_bytes(self.values))
+        picture = np.zeros(self.size, np.uint8)
+        picture[boxes.slices(self.bounds)] = grey(self.patch)
+        return Image.fromarray(picture)
 
     def _repr_png_(self) -> bytes:
-        return _png(self.image)
+        return png(self.image)
+
+    def part(self, box: Box) -> Tensor:
+        """The values inside a box (x0, y0, x1, y1) of the photo, [h, w] float32, not to be
+        written to."""
+        return self._held(box).float()
+
+    def crop(self, box: Box) -> Mask:
+        """The mask of the photo's part inside a box (x0, y0, x1, y1)."""
+        (x0, y0, x1, y1), common = box, boxes.common(box, self.bounds)
+        corner = common[0] - x0, common[1] - y0
+        return Mask(self._held(common), corner=corner, size=(y1 - y0, x1 - x0))
 
     def above(self, threshold: float) -> Mask:
         """The hard mask of all values greater than `threshold`."""
-        return Mask((self.values > threshold).float())
+        if threshold < 0:
+            return Mask.everywhere(self.size)
+        return self._with(self.patch > threshold, self.corner)
 
     def invert(self) -> Mask:
         """What this mask leaves out."""
-        return Mask(1 - self.values)
+        return Mask.everywhere(self.size) - self
 
     def feather(self, pixels: float) -> Mask:
         """The mask with its edges softened over `pixels` to both sides; the edge stays at one half.
@@ -155,7 +202,9 @@ class Mask:
         rows and columns; no fading at the picture's border. What is thinner than `pixels` gets
         fainter, never wider than stated.
         """
-        return Mask(soften(self.values, pixels))
+        refine.check_pixels("feather", pixels, self.size)
+        box = boxes.grown(self.bounds, ceil(pixels), self.size)
+        return self._with(torch.from_numpy(soften(self.part(box).numpy(), pixels)), box[:2])
 
     def grow(self, pixels: float) -> Mask:
         """The mask and all within `pixels` of it (Euclidean); soft edges are moved as they are.
@@ -163,25 +212,25 @@ class Mask:
         Raises:
             MaskError: for this and all below: not 0 to the longer side.
         """
-        return self._moved("grow", pixels)
+        return self._moved(refine.grow, pixels)
 
     def shrink(self, pixels: float) -> Mask:
         """What lies further than `pixels` from all outside; the picture's border is no edge."""
-        return self._moved("shrink", pixels)
+        return self._moved(refine.shrink, pixels)
 
     def smooth(self, pixels: float) -> Mask:
         """The edge without ragged detail finer than `pixels`; what is thinner goes."""
-        return self._moved("smooth", pixels)
+        return self._moved(refine.smooth, pixels)
 
     def fill(self) -> Mask:
         """The mask without holes; its outer edge stays as soft as it is."""
-        return self._with(refine.fill(self.values.numpy()))
+        return self._with(refine.fill(self.part(self.bounds).numpy()), self.corner)
 
     def largest(self, count: int = 1) -> Mask:
         """Its `count` largest connected pieces, with their soft rims."""
         if count < 1 or count != int(count):
             raise MaskError(f"largest: got {count!r}; give how many pieces to keep, 1 or more")
-        return self._with(refine.largest(self.values.numpy(), int(count)))
+        return self._with(refine.largest(self.part(self.bounds).numpy(), int(count)), self.corner)
 
     def snap(self, photo: Photo | NDArray[Any], pixels: float = 8) -> Mask:
         """The edge drawn to the photo's own edges within `pixels`, by a guided filter.
@@ -198,118 +247,50 @@ class Mask:
         return self._with(refine.snap(self.values.numpy(), shown, pixels))
 
     def __or__(self, other: Mask) -> Mask:
-        return Mask(torch.maximum(self.values, self._like(other)))
+        self._check(other)
+        box = boxes.around(self.bounds, other.bounds)
+        return self._with(torch.maximum(self._held(box), other._held(box)), box[:2])
 
     def __and__(self, other: Mask) -> Mask:
-        return Mask(torch.minimum(self.values, self._like(other)))
+        self._check(other)
+        box = boxes.common(self.bounds, other.bounds)
+        return self._with(torch.minimum(self._held(box), other._held(box)), box[:2])
 
     def __sub__(self, other: Mask) -> Mask:
-        return Mask(torch.minimum(self.values, 1 - self._like(other)))
+        self._check(other)
+        box = boxes.common(self.bounds, other.bounds)
+        if boxes.is_empty(box):
+            return self
+        taken = other._held(box)
+        left = ~taken if other.is_hard else 1 - taken
+        patch = self.patch.clone() if other.is_hard or not self.is_hard else self.patch.float()
+        inner = patch[boxes.slices(box, self.corner)]
+        inner.copy_(torch.minimum(inner, left))
+        return self._with(patch, self.corner)
 
     def __invert__(self) -> Mask:
         return self.invert()
 
-    def _moved(self, name: str, pixels: float) -> Mask:
-        refine.check_pixels(name, pixels, self.size)
-        return self._with(getattr(refine, name)(self.values.numpy(), pixels))
+    def _held(self, box: Box) -> Tensor:
+        """The values inside a box as they are held, booleans where nothing is soft."""
+        x0, y0, x1, y1 = box
+        if (x0, y0, x1, y1) == self.bounds:
+            return self.patch
+        held = torch.zeros(y1 - y0, x1 - x0, dtype=self.patch.dtype)
+        common = boxes.common(box, self.bounds)
+        held[boxes.slices(common, (x0, y0))] = self.patch[boxes.slices(common, self.corner)]
+        return held
 
-    def _with(self, values: NDArray[np.float32]) -> Mask:
-        return Mask(torch.from_numpy(values))
+    def _moved(self, move: Callable[[NDArray[np.float32], float], Any], pixels: float) -> Mask:
+        refine.check_pixels(move.__name__, pixels, self.size)
+        return self._with(move(self.values.numpy(), pixels))
 
-    def _like(self, other: Mask) -> Tensor:
-        """The values of a mask that must be of this one's size."""
+    def _with(self, values: Tensor | NDArray[np.float32], corner: tuple[int, int] = (0, 0)) -> Mask:
+        patch = values if isinstance(values, Tensor) else torch.from_numpy(values)
+        return Mask(patch, corner=corner, size=self.size)
+
+    def _check(self, other: Mask) -> None:
         check_size(other.size, self.size, "the other mask", of="this one")
-        return other.values
-
-
-@dataclass(frozen=True, eq=False)
-class Partition:
-    """Who owns each pixel: all regions and the remainder, summing to 1 everywhere.
-
-    Attributes:
-        values: [R+1, H, W] float32 in [0, 1] on the CPU; index 0 is what no region owns.
-    """
-
-    values: Tensor
-
-    @classmethod
-    def of(cls, masks: Sequence[Mask], size: tuple[int, int] | None = None) -> Self:
-        """The partition by masks where later ones lie on top.
-
-        Region r owns mask_r · Π over k > r of (1 - mask_k), nobody owns Π (1 - mask).
-
-        Args:
-            size: (height, width); needed only without masks.
-
-        Raises:
-            MaskError: masks of different sizes.
-        """
-        if size is None:
-            if not masks:
-                raise ValueError("Partition.of: no masks, so say the size")
-            size = masks[0].size
-        values = torch.ones((len(masks) + 1, *size))
-        rest = values[0]  # ends as what no region owns
-        for index in range(len(masks) - 1, -1, -1):
-            mask = masks[index]
-            check_size(mask.size, size, f"regions[{index}].mask")
-            torch.mul(mask.values, rest, out=values[index + 1])
-            rest.mul_(1 - mask.values)
-        return cls(values)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.values.shape[1], self.values.shape[2]
-
-    @property
-    def regions(self) -> int:
-        """How many regions, the remainder not counted."""
-        return self.values.shape[0] - 1
-
-    @property
-    def outside(self) -> Tensor:
-        """What no region owns, [H, W]."""
-        return self.values[0]
-
-    @property
-    def weight(self) -> Tensor:
-        """What any region owns, [H, W]: exactly 0 where nothing may change, for `Photo.pasted`."""
-        return 1 - self.values[0]
-
-    def at(self, height: int, width: int) -> Tensor:
-        """The partition averaged over areas, [R+1, height, width]; still sums to 1 everywhere."""
-        return average(self.values, (height, width))
-
-    def on(self, canvas: Canvas) -> Partition:
-        """The partition of the padded canvas, for the sizes a backbone works at."""
-        return Partition(canvas.shrink_areas(self.values))
-
-    def feather(self, pixels: float | Sequence[float]) -> Partition:
-        """All borders softened as by `Mask.feather`, and still a partition.
-
-        Where two regions touch, they fade into each other and the remainder does not shine through,
-        as it does when masks are feathered one by one. `pixels` may give each region its own width;
-        where widths differ, what they leave over or claim twice is shared out in proportion.
-        """
-        widths = [pixels] * self.regions if isinstance(pixels, int | float) else list(pixels)
-        widths = [max(widths, default=0.0), *widths]
-        planes = [soften(p, width) for p, width in zip(self.values, widths, strict=True)]
-        softened = torch.stack(planes)
-        return Partition(softened / softened.sum(0))
-
-    @property
-    def image(self) -> Image.Image:
-        """One colour per region, the remainder grey."""
-        colours = [
-            _PALETTE[0] if i == 0 else _PALETTE[1 + (i - 1) % 5] for i in range(self.regions + 1)
-        ]
-        return Image.fromarray(
-            _bytes(torch.einsum("rhw,rc->hwc", self.values, torch.tensor(colours) / 255))
-        )
-
-    def _repr_png_(self) -> bytes:
-        return _png(self.image)
 
 
 def read_mask(source: Mask | Picture, photo: Photo, *, where: str) -> Mask:
@@ -320,7 +301,7 @@ def read_mask(source: Mask | Picture, photo: Photo, *, where: str) -> Mask:
     """
     mask = source if isinstance(source, Mask) else Mask.from_image(source, where=where)
     check_size(mask.size, photo.size, f"{where}: the mask")
-    if not bool(torch.isfinite(mask.values).all()) or not bool(mask.values.any()):
+    if not mask.patch.numel() or not bool(torch.isfinite(mask.patch).all()):
         raise MaskError(
             f"{where}: the mask covers nothing or is not finite; paint what to edit white"
         )
@@ -351,12 +332,18 @@ def _shown(photo: Photo) -> NDArray[Any]:
     return photo.pixels if photo.space is None else np.asarray(photo.srgb)
 
 
-def _bytes(values: Tensor) -> NDArray[np.uint8]:
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+def _trimmed(values: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """The smallest part around all that is not 0, as booleans if it is hard, and its corner."""
+    if values.dtype != torch.bool and _is_hard(values):
+        values = values != 0
+    touched = values if values.dtype == torch.bool else values != 0
+    x, y, width, height = cv2.boundingRect(touched.numpy().view(np.uint8))
+    if (height, width) == values.shape:
+        return values, (0, 0)
+    # A copy, so that the rest is not kept.
+    return values[y : y + height, x : x + width].clone(), (x, y)
 
 
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.thumbnail((768, 768))
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+def _is_hard(values: Tensor) -> bool:
+    rows = range(0, len(values), _BAND)
+    return all(refine.is_hard(values[top : top + _BAND].numpy()) for top in rows)

@@ -6,11 +6,11 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,11 +21,21 @@ from torch import Tensor
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, write_atomic
 from locstyle.photo import formats, png
+from locstyle.photo.canvas import Canvas
 from locstyle.photo.colour import Space, grey_as_rgb, space_of
 from locstyle.photo.png import Pixels
 
 _BAND = 256  # rows converted and pasted at once, to bound memory
 _WHOLE = slice(None)
+
+
+class Part(NamedTuple):
+    """A styled part of a photo: [3, h, w] in sRGB and its weight [h, w], both in [0, 1], on the
+    CPU in float32, with `corner` (x, y) in the photo."""
+
+    corner: tuple[int, int]
+    styled: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,13 +175,17 @@ class Photo(formats.Picture):
     def _bands(self) -> Iterator[slice]:
         return (slice(top, top + _BAND) for top in range(0, len(self.pixels), _BAND))
 
-    def widened(self, other: Photo) -> Pixels:
+    def on(self, canvas: Canvas) -> Tensor:
+        """Colours as `rgb`, at the working size of its canvas: [3, height, width]."""
+        return canvas.shrink_bands(self.working(band) for band in self._bands())
+
+    def widened(self, other: Photo, rows: slice = _WHOLE) -> Pixels:
         """This photo's pixels with the channels of `other`: grey three times where that is RGB.
 
         What a comparison with the result of `pasted` needs.
         """
-        has_colour = other.pixels.shape[2] >= 3
-        return _as_rgb(self.pixels) if has_colour else self.pixels
+        has_colour, own = other.pixels.shape[2] >= 3, self.pixels[rows]
+        return _as_rgb(own) if has_colour and own.shape[2] < 3 else own
 
     def pasted(self, styled: Tensor, weight: Tensor) -> Photo:
         """This photo with `styled` blended in; where weight is 0 every bit is this photo's own.
@@ -188,14 +202,22 @@ class Photo(formats.Picture):
             PhotoError: `styled` is not finite.
         """
         _check_paste(styled, weight, self.size)
+        share, colours = weight.detach().cpu().float(), styled.detach().cpu().float()
+        parts = ((band, _touched(share[band])) for band in self._bands())
+        return self.pasted_parts(
+            Part((columns.start, rows.start), colours[:, rows, columns], share[rows, columns])
+            for rows, columns in parts
+            if columns.stop
+        )
+
+    def pasted_parts(self, parts: Iterable[Part]) -> Photo:
+        """This photo with one part after another blended in as by `pasted`; the rest is its own."""
         pixels, icc = _as_rgb(self.pixels), _rgb_profile(self.icc)
-        share = weight.detach().cpu().float()
-        colours = styled.detach().cpu().float()
-        for rows in self._bands():
-            columns = _touched(share[rows])
-            if columns.stop:
-                part = self._own(colours[:, rows, columns]).permute(1, 2, 0).numpy()
-                _blend(pixels[rows, columns, :3], part, share[rows, columns, None].numpy())
+        for (x, y), styled, weight in parts:
+            height, width = weight.shape
+            place = pixels[y : y + height, x : x + width]
+            for channel, colours in enumerate(self._own(styled)):  # alpha, after these, stays
+                _blend(place[..., channel], colours.numpy(), weight.numpy())
         return Photo(pixels, icc=icc, exif=self.exif, format=self.format)
 
     def _own(self, colours: Tensor) -> Tensor:
@@ -284,7 +306,7 @@ def _rgb_profile(icc: bytes | None) -> bytes | None:
         return icc
     wider = grey_as_rgb(icc)
     if wider is None:
-        warnings.warn("the photo's profile is for grey; the coloured result has none", stacklevel=3)
+        warnings.warn("the photo's profile is for grey; the coloured result has none", stacklevel=4)
     return wider
 
 
@@ -295,7 +317,7 @@ def _touched(share: Tensor) -> slice:
 
 
 def _blend(pixels: Pixels, colours: NDArray[np.float32], share: NDArray[np.float32]) -> None:
-    """Write `colours` [h, w, 3] into pixels [h, w, 3] where share [h, w, 1] is above 0."""
+    """Write `colours` [h, w] into the pixels [h, w] of one channel where share is above 0."""
     own = pixels.astype(np.float32)
     blend = own + (colours * _full(pixels) - own) * share
     np.copyto(pixels, np.rint(blend).astype(pixels.dtype), where=share > 0)

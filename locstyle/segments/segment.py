@@ -111,7 +111,9 @@ class Segment:
     @property
     def mask(self) -> Mask:
         """Its pixels as a hard mask."""
-        return Mask(torch.from_numpy(np.ascontiguousarray(self.inside, dtype=np.float32)))
+        inside, (x0, y0, x1, y1) = self.inside, self.box
+        patch = np.ascontiguousarray(inside[y0:y1, x0:x1])
+        return Mask(torch.from_numpy(patch), corner=(x0, y0), size=self.size)
 
     @property
     def coco(self) -> dict[str, Any]:
