@@ -18,6 +18,7 @@ from locstyle.engine.backbones.load import load_backbone
 from locstyle.engine.denoise import Denoised, denoise
 from locstyle.engine.progress import OnStep, ignore
 from locstyle.engine.scene import Scene
+from locstyle.job.check_plan import checked_plan
 from locstyle.job.gate import reconstruct
 from locstyle.job.make_scene import make_scene
 from locstyle.job.paste import kept, paste
@@ -98,15 +99,19 @@ class Editor:
         Raises:
             LocstyleError: see its kinds; raising from `on_step` cancels and leaves nothing behind.
             BusyError: called from `on_step`, or from anything else in the middle of a run.
+            PluginError: the fusion planned what cannot be run, or changed the backbone's weights;
+                such a backbone is refused by a BackboneError until it is loaded again.
         """
         turns = self.backbone.turns
         clock, tell = _Clock(), turns.told(on_step or ignore)
         job = edit if isinstance(edit, Job) else self.resolve(edit)
+        who = self.host.whose("fusions", job.edit.fusion.name)
         with turns.take("an edit", alone=True), torch.inference_mode():
+            self.backbone.seal.check()
             with clock.phase("invert"):
                 scene, inverted = make_scene(job, self.backbone, self.cache, tell)
-            with clock.phase("denoise"):
-                plan = job.fusion.plan(scene)
+            with clock.phase("denoise"), self.backbone.seal.kept(who):
+                plan = checked_plan(job.fusion.plan(scene), scene, who)
                 start = scene.start(0) if plan.start is None else plan.start
                 done = denoise(
                     self.backbone,

@@ -21,7 +21,7 @@ FLOORS = (
     {"errors"},
     {"files", "measure", "selection", "sheet"}
     | {"engine.attend", "engine.call", "engine.kept", "engine.progress"}
-    | {"engine.schedule", "engine.sites", "engine.solvers", "engine.turns"},
+    | {"engine.schedule", "engine.seal", "engine.sites", "engine.solvers", "engine.turns"},
     {"bookmark", "edit", "masks", "photo", "plugin", "segments", "style"},
     {"engine.backbone", "engine.backbones", "engine.intervene", "engine.trajectory"},
     {"engine.ownership", "engine.plan", "engine.scene", "engine.training"},

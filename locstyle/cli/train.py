@@ -61,7 +61,7 @@ def train(
     maker = host.style_encoder(encoder, read_options(options), preset=preset)
     backbone, device = str(given.pop("backbone")), str(given.pop("device"))
     request = _request(ctx, output, given)
-    style = _encode(host, maker, images, request, (backbone, device))
+    style = _encode(host, (encoder, maker), images, request, (backbone, device))
     style.save(output)
     output.with_suffix(".resume").unlink(missing_ok=True)
     if as_json:
@@ -88,23 +88,27 @@ def _request(
 
 def _encode(
     host: Host,
-    maker: StyleEncoder,
+    encoder: tuple[str, StyleEncoder],
     images: tuple[Path, ...],
     request: StyleRequest,
-    model: tuple[str, str],
+    place: tuple[str, str],
 ) -> Style:
     """The style, learned in full precision whatever the device, with progress on stderr."""
     import torch
 
     from locstyle.cli.progress import progress
     from locstyle.editor import Editor
+    from locstyle.job.returned import check_style
     from locstyle.photo import Photo
 
     pictures = [Photo.open(path).srgb for path in images]
-    backbone, device = model
-    editor = Editor.load(backbone, device=device, dtype=torch.float32, host=host)
-    with progress() as on_step:
-        return maker.encode(pictures, editor.backbone, request, on_step)
+    backbone, device = place
+    name, maker = encoder
+    model = Editor.load(backbone, device=device, dtype=torch.float32, host=host).backbone
+    who = host.whose("style_encoders", name)
+    with progress() as on_step, model.seal.kept(who):
+        style = maker.encode(pictures, model, request, on_step)
+    return check_style(style, maker.makes, model, who)
 
 
 def _command_line(ctx: click.Context) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from locstyle.engine.intervene import Attachment, Intervention
 from locstyle.engine.schedule import Prediction, Schedule
+from locstyle.engine.seal import Seal
 from locstyle.engine.sites import Sites
 from locstyle.engine.turns import Turns
 
@@ -41,6 +42,7 @@ class Backbone(Protocol):
     `factor` the pixels per latent pixel, `multiple` what image sides must be a multiple of. `turns`
     keeps callers apart: `attach` and `predict` take one each, and who needs several in a row, or
     changes the model in a way of its own, takes one around them all.
+    `seal` tells whether anybody changed the weights since they were loaded.
     """
 
     family: str
@@ -51,6 +53,7 @@ class Backbone(Protocol):
     prediction: Prediction
     alphas: Tensor
     sites: Sites
+    seal: Seal
     turns: Turns
 
     @property

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Segmenting
-from locstyle.errors import SegmenterError
-from locstyle.masks import check_size
+from locstyle.errors import PluginError, SegmenterError
+from locstyle.job.returned import check_segments
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
 from locstyle.segments import Segment
@@ -30,7 +30,8 @@ class Answers:
         """What a segmenter answers, best first: at least one segment, none of them empty.
 
         Raises:
-            LocstyleError: nobody offers the segmenter, or it hit nothing; begins with `where`.
+            LocstyleError: nobody offers the segmenter, it hit nothing, or it returned what is no
+                segment of the photo; begins with `where`.
         """
         key = json.dumps([segmenter.name, segmenter.preset, segmenter.options], sort_keys=True)
         if prompt.everything and key in self._everything:
@@ -39,12 +40,12 @@ class Answers:
         try:
             made, embedding = self._looked(key, segmenter, prompt)
             check_prompt(name, prompt, size, made.prompts)
-            found = [segment for segment in embedding.segment(prompt) if segment.area]
-        except SegmenterError as error:
-            raise SegmenterError(f"{where}: {error}") from error
+            answer = embedding.segment(prompt)
+            found = check_segments(answer, size, self.host.whose("segmenters", name))
+        except (SegmenterError, PluginError) as error:
+            raise type(error)(f"{where}: {error}") from error
         if not found:
             raise SegmenterError(f"{where}: segmenter {name!r} found nothing")
-        check_size(found[0].size, size, f"{where}: what segmenter {name!r} found")
         if prompt.everything:
             self._everything[key] = found
         return found

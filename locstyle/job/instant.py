@@ -11,6 +11,7 @@ from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import ignore
 from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError
 from locstyle.files import PHOTO_FORMATS
+from locstyle.job.returned import check_style
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import StyleRequest
 from locstyle.style import Style, nearest_file
@@ -30,11 +31,12 @@ def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str
         maker = _maker(given, host)
         picture = _opened(Path(given.picture))
         request = StyleRequest(name=Path(given.picture).stem, prompt="")
-        with backbone.turns.take("a style encoder"):
-            style: Style = maker.encode([picture.srgb], backbone, request, ignore)
+        who = host.whose("style_encoders", given.encoder)
+        with backbone.turns.take("a style encoder"), backbone.seal.kept(who):
+            style = maker.encode([picture.srgb], backbone, request, ignore)
+        return check_style(style, maker.makes, backbone, who)
     except LocstyleError as error:
         raise type(error)(f"{where}: {error}") from error
-    return style
 
 
 def instant_encoders(host: Host) -> dict[str, frozenset[str]]:

@@ -54,6 +54,7 @@ class Inverter:
 
         Raises:
             DenoiseError: a latent is not finite.
+            BackboneError: the backbone's weights are not those it was loaded with.
         """
         keys = [self._key(latent) for latent in latents]
         found = {key: kept for key in dict.fromkeys(keys) if (kept := self._kept(key))}
@@ -62,6 +63,7 @@ class Inverter:
         for number, (key, latent) in enumerate(missing.items()):
             made[key] = self._inverted(latent, _part(on_step, number, len(missing)))
             if self.cache is not None:
+                self.backbone.seal.check()  # what changed weights make is kept for nobody
                 self.cache.put(key, made[key].latents)
         all_of_them = found | made
         rows = sum(trajectory.rows for trajectory in made.values())

@@ -113,6 +113,11 @@ class Host:
             return self._offers[kind, name]
         raise self._missing(kind, name)
 
+    def whose(self, kind: str, name: str) -> str:
+        """Who offers a name, for errors: `fusion 'plain' of plugin 'acme' (acme, acme 1.0)`."""
+        offer = self._offers.get((kind, name))
+        return f"{KINDS[kind][0]} {name!r}" + (f" of plugin {offer.plugin}" if offer else "")
+
     def segmenter(
         self, name: str, options: Given = None, *, preset: str | None = None
     ) -> Any:  # the plugin's Segmenter

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +18,7 @@ from locstyle.engine.backbones.processor import processor
 from locstyle.engine.backbones.words import Words, check_words, numbers, spell, spoken
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, leading_timesteps
+from locstyle.engine.seal import Seal
 from locstyle.engine.turns import Turns
 from locstyle.errors import BackboneError
 
@@ -52,8 +52,9 @@ class UNetBackbone:
         self._offset: int = scheduler.config.steps_offset
         self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
         self.sites = unet_sites(self.unet)
+        self.seal = Seal({"unet": self.unet, "vae": self.vae, "text_encoder": self.text_encoder})
         self.turns = Turns()
-        self._speaking = Lock()
+        self._speaking = Turns()
 
     @property
     def device(self) -> torch.device:
@@ -101,8 +102,9 @@ class UNetBackbone:
         window = encoder.config.max_position_embeddings
         spelling = spell(self.tokenizer, prompt, words, window)
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
+        # The embedding is shared, and learned words stand in it for a while.
         with (
-            self._speaking,  # the embedding is shared, and learned words stand in it for a while
+            self._speaking.take("a text"),
             torch.set_grad_enabled(is_learning),
             spoken(encoder.get_input_embeddings(), spelling),
         ):
