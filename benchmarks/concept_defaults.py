@@ -152,7 +152,7 @@ def concept(setting: Setting, style: str, options: Mapping[str, object]) -> tupl
         learned = encoder.encode([image], backbone, request, lambda step: None)
         learned = learned.with_meta(seconds=f"{time.process_time() - start:.1f}")
         learned.save(path)
-    learned = ls.Style.open(path)
+    learned = ls.read_style(path)[0]
     return learned, float(learned.meta["seconds"])
 
 

@@ -95,7 +95,7 @@ def run(editor: ls.Editor, style: str, variant: str, work: Path) -> None:
     path = work / f"{style}-{variant}.safetensors"
     if not path.exists():
         learn(editor.backbone, style, shown, options).save(path)
-    learned = ls.Style.open(path)
+    learned = ls.read_style(path)[0]
     row: dict[str, object] = {
         "variant": variant,
         "seconds": float(learned.meta["cpu_seconds"]),

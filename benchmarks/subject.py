@@ -78,7 +78,7 @@ def concept(editor: ls.Editor, out: Path, subject: str, steps: int) -> ls.Style:
         encoder = editor.host.style_encoder("concept", options)
         picture = Image.fromarray(shown.photo)
         encoder.encode([picture], editor.backbone, request).save(path)
-    return ls.Style.open(path)
+    return ls.read_style(path)[0]
 
 
 def edited(

@@ -106,11 +106,13 @@ from .segments import order_segments as order_segments
 from .segments.prompting import check_prompt as check_prompt
 from .segments.prompting import embedded as embedded
 from .segments.prompting import hit as hit
+from .style import Coverage as Coverage
 from .style import Delta as Delta
 from .style import Reference as Reference
 from .style import Style as Style
 from .style import Tokens as Tokens
 from .style import find_style as find_style
+from .style import read_style as read_style
 from .style import style_picture as style_picture
 from .style import thumbnail as thumbnail
 

@@ -61,7 +61,7 @@ def pages(folder: Path) -> dict[Path, str]:
 
 def facts(file: Path) -> dict[str, object]:
     """What there is to know about one style file, in the order people ask for it."""
-    header, style = read_header(file), ls.Style.open(file)
+    header, style = read_header(file), ls.read_style(file)[0]
     images = {
         kind: name
         for kind, name in (

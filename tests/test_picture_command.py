@@ -16,7 +16,7 @@ from locstyle.cli import main
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.plugin.hookspecs import hookimpl
 from locstyle.plugin.host import Host
-from locstyle.style import Style
+from locstyle.style import read_style
 
 Locstyle = Callable[..., Result]
 EDIT = (
@@ -104,7 +104,7 @@ def test_pictures_are_made_a_style_file_and_listed(locstyle: Locstyle) -> None:
     )  # fmt: skip
     assert made.exit_code == 0, made.output
     assert "Style('mine', family='any', 2 references)" in made.stderr
-    style = Style.open("loras/mine.safetensors")
+    style = read_style("loras/mine.safetensors")[0]
     for reference in style.references:
         assert reference.area is not None and int((reference.area == 255).sum()) == 400
     assert style.meta["made_by"].startswith("locstyle train reference painting.png photo.png")

@@ -75,7 +75,7 @@ def test_a_saved_style_comes_back_exactly(tmp_path: Path, sites: Sites, dtype: t
 
 def test_a_style_opens_without_a_backbone(tmp_path: Path, sites: Sites) -> None:
     style = style_of(sites)
-    assert_same(ls.Style.open(style.save(tmp_path / "a.safetensors")).deltas, style.deltas)
+    assert_same(ls.read_style(style.save(tmp_path / "a.safetensors"))[0].deltas, style.deltas)
 
 
 def test_the_header_says_what_the_file_is(tmp_path: Path, sites: Sites) -> None:
@@ -540,12 +540,12 @@ def test_a_foreign_file_needs_the_backbones_sites(tmp_path: Path, sites: Sites) 
     path = tmp_path / "a.safetensors"
     save_file(kohya(deltas_on(sites, ("to_q",))), path)
     with pytest.raises(ls.StyleError, match="sites"):
-        ls.Style.open(path)
+        ls.read_style(path)
 
 
 def test_a_foreign_file_saved_as_ours_comes_back_exactly(tmp_path: Path, sites: Sites) -> None:
     style, _ = read_foreign(tmp_path, sites, kohya(deltas_on(sites, LAYERS, scale=1 / 3)))
-    again = ls.Style.open(style.save(tmp_path / "ours.safetensors"), sites, "tiny")
+    again = ls.read_style(style.save(tmp_path / "ours.safetensors"), sites=sites, family="tiny")[0]
     assert_same(again.deltas, style.deltas)
 
 

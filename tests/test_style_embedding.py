@@ -45,7 +45,7 @@ def test_an_embedding_is_a_style_of_words(
 
 def test_an_embedding_needs_no_backbone_to_be_read(tmp_path: Path) -> None:
     path = saved(tmp_path / "inky.safetensors", emb_params=table(width=768))
-    assert ls.Style.open(path).family == "sd1"
+    assert ls.read_style(path)[0].family == "sd1"
 
 
 def test_an_embedding_of_another_family_is_refused(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_pickled_embeddings_are_refused_unread(tmp_path: Path, suffix: str) -> N
     path = tmp_path / f"inky{suffix}"
     path.write_bytes(b"never read")
     with pytest.raises(ls.StyleError, match="can run code hidden"):
-        ls.Style.open(path)
+        ls.read_style(path)

@@ -249,7 +249,9 @@ def test_a_damaged_file_says_what_is_wrong_and_where(
         if key == "references__3__pixels":  # its area alone is left
             changed(path, references__3__area=torch.ones(5, 4).byte())
         with pytest.raises(ls.StyleError, match=f"a.safetensors: .*{message}"):
-            ls.Style.open(changed(path, **{key: tensor}), backbone.sites, backbone.family)
+            ls.read_style(
+                changed(path, **{key: tensor}), sites=backbone.sites, family=backbone.family
+            )
 
 
 def test_tokens_must_fit_the_backbone(tmp_path: Path, backbone: UNetBackbone) -> None:
@@ -257,7 +259,7 @@ def test_tokens_must_fit_the_backbone(tmp_path: Path, backbone: UNetBackbone) ->
     wide = ls.Tokens(torch.zeros(2, 999), torch.zeros(2, 999))
     path = ls.Style("t", "tiny", tokens={site: wide}).save(tmp_path / "a.safetensors")
     with pytest.raises(ls.StyleError, match="999 wide"):
-        ls.Style.open(path, backbone.sites, "tiny")
+        ls.read_style(path, sites=backbone.sites, family="tiny")
     stray = ls.Style("t", "tiny", tokens={"no.such.layer": wide}, words={"<a>": torch.zeros(1, 16)})
     _, coverage = read_style(stray.save(path), sites=backbone.sites, family="tiny")
     assert sorted(coverage.unmatched) == ["tokens.no.such.layer.k", "tokens.no.such.layer.v"]
@@ -266,5 +268,5 @@ def test_tokens_must_fit_the_backbone(tmp_path: Path, backbone: UNetBackbone) ->
 def test_a_file_of_pictures_fits_every_backbone(tmp_path: Path, backbone: UNetBackbone) -> None:
     style = ls.Style.from_pictures("p", [Image.fromarray(noise(8, 8))])
     path = style.save(tmp_path / "p.safetensors")
-    assert ls.Style.open(path, backbone.sites, "mini").digest == style.digest
+    assert ls.read_style(path, sites=backbone.sites, family="mini")[0].digest == style.digest
     assert "rank" not in read_header(path)

@@ -17,7 +17,6 @@ from locstyle.style.fit import FLOATS, Coverage, Match
 from locstyle.style.foreign import read_foreign
 from locstyle.style.own import read_own
 from locstyle.style.style import Style
-from locstyle.style.tensors import tensors_of
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
@@ -27,11 +26,12 @@ _ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors
 
 
 def read_style(
-    path: str | Path, *, sites: Sites | None, family: str | None
+    path: str | Path, *, sites: Sites | None = None, family: str | None = None
 ) -> tuple[Style, Coverage]:
     """The style in a file or adapter folder, checked against a backbone, and what of it applies.
 
-    A picture is a style of one reference.
+    A picture is a style of one reference. `sites` and `family` are the backbone's; our own files
+    are read without them too, a LoRA of another tool is not.
 
     Raises:
         StyleError: neither safetensors nor a picture, broken, not finite, of another family, or
@@ -60,7 +60,7 @@ def _picture(path: Path) -> tuple[Style, Coverage]:
         raise StyleError(str(error)) from error
     except StyleError as error:
         raise StyleError(f"{path}: {error}") from error
-    return style, Coverage(tuple(tensors_of(style)))
+    return style, Coverage(tuple(style.tensors))
 
 
 def read_header(path: Path) -> dict[str, str]:

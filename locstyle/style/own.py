@@ -1,4 +1,4 @@
-"""Our own layout of style files, read back; `tensors_of` writes it."""
+"""Our own layout of style files, read back; `Style.tensors` and `Style.save` write it."""
 
 from __future__ import annotations
 

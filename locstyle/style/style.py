@@ -18,12 +18,11 @@ from locstyle.files import write_atomic
 from locstyle.style.data import Delta, Tokens, check_words
 from locstyle.style.preview import opened, thumbnail
 from locstyle.style.reference import SIDE, Reference
-from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, tensors_of
+from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from locstyle.engine.sites import Sites
     from locstyle.masks import Mask
     from locstyle.photo import Photo
 
@@ -116,11 +115,21 @@ class Style:
         """The largest rank of its updates."""
         return max((delta.rank for delta in self.deltas.values()), default=0)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of its file by name: `deltas.<site>.down|up|scale`,
+        `references.<number>.pixels|area`, `words.<placeholder>` and `tokens.<site>.k|v`.
+
+        Raises:
+            StyleError: a scale is not finite.
+        """
+        return named_tensors(self.deltas, self.references, self.words, self.tokens)
+
     @cached_property
     def digest(self) -> str:
         """sha256 of what the style does (its tensors by name), not of what is said about it."""
         total = hashlib.sha256()
-        for key, tensor in sorted(tensors_of(self).items()):
+        for key, tensor in sorted(self.tensors.items()):
             total.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
         return total.hexdigest()
@@ -153,6 +162,8 @@ class Style:
     def save(self, path: str | Path) -> Path:
         """Writes one safetensors file, whole or not at all; the same style gives the same bytes.
 
+        `read_style` reads it.
+
         Raises:
             OutputError: another suffix than .safetensors, or a place that cannot be written.
         """
@@ -168,21 +179,8 @@ class Style:
         }
         if self.deltas:
             header["rank"] = str(self.rank)
-        write_atomic(path, file_bytes(tensors_of(self), header))
+        write_atomic(path, file_bytes(self.tensors, header))
         return path
-
-    @classmethod
-    def open(
-        cls, path: str | Path, backbone_sites: Sites | None = None, family: str | None = None
-    ) -> Style:
-        """The style in a file; LoRA layouts of other tools need the backbone's sites to be read.
-
-        Raises:
-            StyleError: see `read_style`.
-        """
-        from locstyle.style.file import read_style
-
-        return read_style(path, sites=backbone_sites, family=family)[0]
 
     def __repr__(self) -> str:
         return f"Style({self.name!r}, family={self.family!r}, {', '.join(self._contents())})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import safetensors.torch
@@ -14,28 +14,32 @@ from torch import Tensor
 from locstyle.errors import StyleError
 
 if TYPE_CHECKING:
-    from locstyle.style.data import Delta
-    from locstyle.style.style import Style
+    from locstyle.style.data import Delta, Tokens
+    from locstyle.style.reference import Reference
 
 FORMAT = "1"
 STRUCTURE = frozenset({"locstyle.format", "name", "family", "kind", "rank"})
 """Keys of the header that say what the file is; the others are free text."""
 
 
-def tensors_of(style: Style) -> dict[str, Tensor]:
-    """The tensors of a file by name: `deltas.<site>.down|up|scale`,
-    `references.<number>.pixels|area`, `words.<placeholder>` and `tokens.<site>.k|v`.
+def named_tensors(
+    deltas: Mapping[str, Delta],
+    references: Sequence[Reference],
+    words: Mapping[str, Tensor],
+    extra: Mapping[str, Tokens],
+) -> dict[str, Tensor]:
+    """What a style carries as the tensors of its file; see `Style.tensors`.
 
     Raises:
         StyleError: a scale is not finite.
     """
-    tensors = _of_deltas(style.deltas)
-    for number, reference in enumerate(style.references):
+    tensors = _of_deltas(deltas)
+    for number, reference in enumerate(references):
         tensors[f"references.{number}.pixels"] = reference.pixels
         if reference.area is not None:
             tensors[f"references.{number}.area"] = reference.area
-    tensors |= {f"words.{placeholder}": vectors for placeholder, vectors in style.words.items()}
-    for site, tokens in style.tokens.items():
+    tensors |= {f"words.{placeholder}": vectors for placeholder, vectors in words.items()}
+    for site, tokens in extra.items():
         tensors |= {f"tokens.{site}.k": tokens.k, f"tokens.{site}.v": tokens.v}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 

@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_file(backbone: UNetBackbone, tmp_path: Pat
         files.append(learn(backbone).save(tmp_path / f"{name}.safetensors").read_bytes())
     assert files[0] == files[1]
     assert learn(backbone, request=ls.StyleRequest("ink", "ink style", 4)).digest != (
-        ls.Style.open(tmp_path / "a.safetensors").digest
+        ls.read_style(tmp_path / "a.safetensors")[0].digest
     )
 
 

@@ -28,7 +28,9 @@ def encode(backbone: UNetBackbone, *pictures: Image.Image, **options: object) ->
 def test_pictures_are_carried_and_come_back(backbone: UNetBackbone, tmp_path: Path) -> None:
     style = encode(backbone, picture(), picture(seed=1))
     assert style.kinds == Reference.makes
-    found = ls.Style.open(style.save(tmp_path / "ink.safetensors"), backbone.sites, "another")
+    found = ls.read_style(
+        style.save(tmp_path / "ink.safetensors"), sites=backbone.sites, family="another"
+    )[0]
     assert found.digest == style.digest and found.trigger == ""
     for number, reference in enumerate(found.references):
         assert np.array_equal(reference.pixels, np.asarray(picture(seed=number)))
