@@ -15,7 +15,7 @@ import torch
 from locstyle_plugins.bench.baselines import Bench, pasted, weights
 from locstyle_plugins.bench.cases import Area, Case, Picture, slug, style_picture
 from locstyle_plugins.bench.methods import edit
-from locstyle_plugins.bench.scoring import leaked, reference
+from locstyle_plugins.bench.scoring import goal_of, leaked
 from locstyle_plugins.bench.styles import Styles
 from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World
 from norm_statistics import Statistics, statistics
@@ -137,7 +137,7 @@ class Runs:
         seam_pasted = measure.seam_index(single, case.photo, case.masks[0])
         found = []
         for index, seen in enumerate((case, turned(case))):
-            mask, goal = case.masks[index], reference(case, index, index)
+            mask, goal = case.masks[index], goal_of(case, index, index)
             figures = {
                 **changed(seen, both.picture, alone[index].picture, variant.feather),
                 **self._decoded(seen, both.latent, alone[index].latent, variant.feather),

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from locstyle_plugins.bench.cases import Picture, slug
 from locstyle_plugins.world import HELD_OUT_WORLD, WorldScene, scenery, things
-from locstyle_plugins.world.canvas import Canvas
+from locstyle_plugins.world.sketch import Sketch
 from PIL import Image
 
 import locstyle as ls
@@ -44,15 +44,15 @@ CONTROL = SETTINGS[2]  # tried with the words `mini` has for the new subject, to
 def scene(subject: str, backdrop: tuple[str, str]) -> WorldScene:
     """One thing before a backdrop that does not depend on it."""
     ground, sky = backdrop
-    canvas = Canvas(2 * SIDE, np.random.default_rng((HELD_OUT_WORLD, 7)))
-    scenery.paint_sky(canvas, sky, 0.4)
-    scenery.paint_ground(canvas, ground, 0.4)
+    sketch = Sketch(2 * SIDE, np.random.default_rng((HELD_OUT_WORLD, 7)))
+    scenery.paint_sky(sketch, sky, 0.4)
+    scenery.paint_ground(sketch, ground, 0.4)
     if subject.endswith("tree"):
-        things.paint_tree(canvas, 0.5, 0.94, 0.74, subject)
+        things.paint_tree(sketch, 0.5, 0.94, 0.74, subject)
     else:
-        things.paint_house(canvas, 0.44, 0.94, 0.56, subject.split()[0])
+        things.paint_house(sketch, 0.44, 0.94, 0.56, subject.split()[0])
     place = f"{scenery.GROUND_WORDS[ground]} under a {sky} sky"
-    return WorldScene(canvas, f"a large {subject}", place, (HELD_OUT_WORLD, 7))
+    return WorldScene(sketch, f"a large {subject}", place, (HELD_OUT_WORLD, 7))
 
 
 def box_around(shown: WorldScene) -> ls.Mask:

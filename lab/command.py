@@ -135,7 +135,7 @@ def scores(weights: Path, photos: Path | None) -> None:
     """Measure reconstruction, inversion and held-out loss of a weights folder."""
     import json
 
-    from .scores import measure
+    from .quality import measure
 
     click.echo(json.dumps(measure(weights, photos), indent=2))
 
@@ -151,7 +151,7 @@ def samples(output: Path, weights: Path, count: int, guidance: float, seed: int)
     import numpy as np
     from PIL import Image
 
-    from .scores import caption_sheet
+    from .quality import caption_sheet
 
     prompts, rows = caption_sheet(weights, count, guidance=guidance, seed=seed)
     Image.fromarray(np.concatenate([np.concatenate(list(row), 1) for row in rows])).save(output)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import models
-from .data import LARGE, LARGE_SHARE, SIZE, Dataset, Pictures, dataset
+from . import components
+from .pictures import LARGE, LARGE_SHARE, SIZE, Dataset, Pictures, dataset
 from .train_vae import encode
 from .training import Run
 
@@ -94,7 +94,7 @@ def encoded(
         parts.append(encode(autoencoder, _cut(pictures, size, rng), device=device, size=size))
     latents = torch.cat(parts) * autoencoder.config.scaling_factor
     variants = [(*world.prompts[index], _FEWEST_WORDS) for index in chosen]
-    flat = models.token_ids(tokenizer, [prompt for four in variants for prompt in four])
+    flat = components.token_ids(tokenizer, [prompt for four in variants for prompt in four])
     return Examples(latents.clone(), flat.view(len(chosen), len(variants[0]), -1))
 
 

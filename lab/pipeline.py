@@ -9,8 +9,8 @@ from typing import Any  # diffusers and transformers are untyped
 import torch
 from torch import Tensor
 
-from . import models
-from .data import SIZE, Pictures
+from . import components
+from .pictures import SIZE, Pictures
 from .train_vae import psnr, to_tensor
 
 _STEPS = 50
@@ -35,11 +35,11 @@ class Pipeline:
         ).eval()
         text = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        return cls(models.load_autoencoder(folder).eval(), unet, text, tokenizer)
+        return cls(components.load_autoencoder(folder).eval(), unet, text, tokenizer)
 
     def words(self, prompts: Sequence[str]) -> Tensor:
         """Embeddings of prompts [n, TOKENS, width]."""
-        return self.text_encoder(models.token_ids(self.tokenizer, prompts)).last_hidden_state
+        return self.text_encoder(components.token_ids(self.tokenizer, prompts)).last_hidden_state
 
     def decode(self, latents: Tensor) -> Pictures:
         """Pictures [n, H, W, 3] of scaled latents."""
@@ -102,12 +102,12 @@ def sample(
 
 def _times(steps: int) -> list[int]:
     """Training steps from the picture up; it has the first one's share of signal."""
-    return [0, *range(1, models.TRAIN_STEPS, models.TRAIN_STEPS // steps)]
+    return [0, *range(1, components.TRAIN_STEPS, components.TRAIN_STEPS // steps)]
 
 
 def _move(x: Tensor, noise: Tensor, start: int, end: int) -> Tensor:
     """One DDIM step between any two times (arXiv:2010.02502 eq. 12 without its noise)."""
-    shares = models.signal_shares()
+    shares = components.signal_shares()
     here, there = shares[start], shares[end]
     clean = (x - (1 - here).sqrt() * noise) / here.sqrt()
     return there.sqrt() * clean + (1 - there).sqrt() * noise

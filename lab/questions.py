@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import models
+from . import components
 from .seen import Seen
 from .triples import Drawn
 
@@ -72,7 +72,7 @@ def draw(
     """A batch that holds the tasks in turn; windows of `side` latent pixels, anywhere."""
     pairs = [draw_pair(seen, tasks[number % len(tasks)], dice) for number in range(count)]
     read = dice.random(count) >= [_DROPPED * (pair.task != "both") for pair in pairs]
-    steps = (np.arange(count) + dice.random(count)) / count * models.TRAIN_STEPS
+    steps = (np.arange(count) + dice.random(count)) / count * components.TRAIN_STEPS
     latents = _windows(seen.latents[[pair.target for pair in pairs]], side, dice)
     # the tasks take turns and the steps are in order, so every task meets every amount of noise
     return ask(
@@ -85,7 +85,7 @@ def ask(seen: Seen, pairs: list[Pair], latents: Tensor, steps: Tensor, read: Ten
     device = seen.backbone.device
     latents, steps = latents.float().to(device), steps.to(device)
     noise = torch.randn(latents.shape).to(device)
-    share = models.signal_shares(str(device))[steps].view(-1, 1, 1, 1)
+    share = components.signal_shares(str(device))[steps].view(-1, 1, 1, 1)
     tasks = [pair.task for pair in pairs]
     return Asked(
         share.sqrt() * latents + (1 - share).sqrt() * noise,
@@ -101,7 +101,7 @@ def ask(seen: Seen, pairs: list[Pair], latents: Tensor, steps: Tensor, read: Ten
 @torch.no_grad()
 def states(backbone: Any, prompts: Sequence[str]) -> Tensor:
     """Text states [n, tokens, width] of prompts."""
-    numbers = models.token_ids(backbone.tokenizer, prompts).to(backbone.device)
+    numbers = components.token_ids(backbone.tokenizer, prompts).to(backbone.device)
     found: Tensor = backbone.text_encoder(numbers).last_hidden_state
     return found
 

@@ -24,7 +24,7 @@ _CORNER = 0.6  # pixels by which an outline may miss its object
 
 
 @dataclass(frozen=True)
-class Job:
+class Rendering:
     """One scene to render into a folder with `images/` and `labels/`."""
 
     folder: Path
@@ -37,12 +37,12 @@ def render_data(work: Path, *, scenes: int, held_out: int = 60) -> Path:
 
     Training scenes are numbers 0 to `scenes` of `World(0)`; those to choose by come from its end.
     """
-    jobs = [Job(work / "train", 0, number) for number in range(scenes)]
-    jobs += [Job(work / "val", 0, 1_000_000 + number) for number in range(held_out)]
+    renderings = [Rendering(work / "train", 0, number) for number in range(scenes)]
+    renderings += [Rendering(work / "val", 0, 1_000_000 + number) for number in range(held_out)]
     for name in ("train", "val"):
         for kind in ("images", "labels"):
             (work / name / kind).mkdir(parents=True, exist_ok=True)
-    missing = [job for job in jobs if not _label(job, 0).exists()]
+    missing = [rendering for rendering in renderings if not _label(rendering, 0).exists()]
     # spawn: forking a process that already runs torch threads can hang
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         for _ in pool.imap_unordered(render, missing, chunksize=8):
@@ -54,11 +54,11 @@ def render_data(work: Path, *, scenes: int, held_out: int = 60) -> Path:
     return description
 
 
-def render(job: Job) -> None:
+def render(rendering: Rendering) -> None:
     """Write the scene's photo, for some also its picture in a style, each with its outlines."""
     cv2.setNumThreads(1)
-    scene = World(job.seed, SIZE).scene(job.number)
-    rng = np.random.default_rng((job.seed, job.number, 4))
+    scene = World(rendering.seed, SIZE).scene(rendering.number)
+    rng = np.random.default_rng((rendering.seed, rendering.number, 4))
     pictures = [scene.photo]
     if rng.random() < _STYLISED:
         pictures.append(scene.render(str(rng.choice(TRAINING_STYLES))))
@@ -66,13 +66,13 @@ def render(job: Job) -> None:
         "0 " + " ".join(f"{value:.5f}" for value in outline.ravel()) for outline in outlines(scene)
     )
     for order, picture in reversed(list(enumerate(pictures))):
-        image = job.folder / "images" / f"{job.number}-{order}.png"
+        image = rendering.folder / "images" / f"{rendering.number}-{order}.png"
         cv2.imwrite(str(image), cv2.cvtColor(degrade(picture, rng), cv2.COLOR_RGB2BGR))
-        _label(job, order).write_text(lines)  # the first picture's last: it says all are there
+        _label(rendering, order).write_text(lines)  # the first picture's last: all are there
 
 
-def _label(job: Job, order: int) -> Path:
-    return job.folder / "labels" / f"{job.number}-{order}.txt"
+def _label(rendering: Rendering, order: int) -> Path:
+    return rendering.folder / "labels" / f"{rendering.number}-{order}.txt"
 
 
 def outlines(scene: WorldScene) -> list[NDArray[np.float32]]:

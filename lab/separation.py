@@ -15,7 +15,7 @@ from torch import Tensor
 
 import locstyle as ls
 
-from .data import SIZE, Pictures
+from .pictures import SIZE, Pictures
 from .questions import states
 from .seen import pixels
 from .triples import held_out

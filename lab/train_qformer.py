@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import cross_sites
-from locstyle_plugins.deadiff.networks import DEADiff, Sizes, inner_widths
+from locstyle_plugins.deadiff.networks import ImageAdapter, QFormerSizes, inner_widths
 from locstyle_plugins.deadiff.trained import Trained
 from torch import Tensor
 
 import locstyle as ls
 
-from . import models
+from . import components
 from .questions import TASKS, Asked, Pair, Task, ask, draw, draw_pair
 from .seen import Seen, calibrated, seen
 from .train_unet import weighted
 from .training import Rates, Run, Trainee, log_line
 from .triples import Drawn, held_out, triples
 
-SIZES = Sizes(
+SIZES = QFormerSizes(
     vision=0,  # the tower's width
     width=128,
     layers=2,
@@ -39,7 +39,7 @@ _PROBED = 5  # scenes, in every held-out style
 
 
 @dataclass(frozen=True)
-class Stage:
+class QFormerStage:
     """A part of the time: windows of `side` latent pixels, `batch` at a time."""
 
     until: float  # fraction of the time
@@ -48,13 +48,13 @@ class Stage:
 
 
 # What a style is shows in a part of a picture, and a quarter of it costs a quarter.
-STAGES = (Stage(0.62, 16, 24), Stage(1.0, 32, 12))
+STAGES = (QFormerStage(0.62, 16, 24), QFormerStage(1.0, 32, 12))
 
 
 def train_qformer(
     run: Run,
-    sizes: Sizes = SIZES,
-    stages: Sequence[Stage] = STAGES,
+    sizes: QFormerSizes = SIZES,
+    stages: Sequence[QFormerStage] = STAGES,
     tasks: Sequence[Task] = TASKS,
 ) -> None:
     """Train for the given minutes and write `qformer.safetensors` to the output folder.
@@ -74,30 +74,30 @@ def train_qformer(
         trainee.load(state)
     for stage in stages:
         if trainee.fraction < stage.until:
-            _learn(trainee, Lesson(known, stage, tasks, probe), run)
+            _learn(trainee, QFormerLesson(known, stage, tasks, probe), run)
     _report(trainee, backbone, probe, run)
     _export(trainee, known, run.out)
 
 
-def new_network(known: Seen, sizes: Sizes) -> DEADiff:
+def new_network(known: Seen, sizes: QFormerSizes) -> ImageAdapter:
     """An untrained network for this backbone, its ways into attention the backbone's own."""
     vision = known.kept.shape[-1]
-    network = DEADiff(replace(sizes, vision=vision), inner_widths(known.backbone))
+    network = ImageAdapter(replace(sizes, vision=vision), inner_widths(known.backbone))
     network.start_from(known.backbone)
     return network
 
 
 @dataclass(frozen=True)
-class Lesson:
+class QFormerLesson:
     """One stage with what is learned in it, and what is asked now and then."""
 
     known: Seen
-    stage: Stage
+    stage: QFormerStage
     tasks: Sequence[Task]
     probe: "Probe"
 
 
-def _learn(trainee: Trainee, lesson: Lesson, run: Run) -> None:
+def _learn(trainee: Trainee, lesson: QFormerLesson, run: Run) -> None:
     """One stage: learn until its time is up, with a checkpoint now and then."""
     known, stage = lesson.known, lesson.stage
     dice = np.random.default_rng((run.seed, trainee.step))
@@ -126,7 +126,7 @@ def errors(backbone: Any, network: Any, asked: Asked) -> Tensor:
     return (predicted - asked.noise).square().mean((1, 2, 3))
 
 
-def _read(encoder: Any, reference: Tensor, rows: Tensor, network: DEADiff) -> Tensor:
+def _read(encoder: Any, reference: Tensor, rows: Tensor, network: ImageAdapter) -> Tensor:
     """The tokens of some rows' references, zeros in the others."""
     tokens = reference.new_zeros(len(reference), network.sizes.queries, network.sizes.width)
     if not rows.any():
@@ -149,7 +149,7 @@ class Probe:
         pairs = [draw_pair(known, "style", dice, target) for target in range(len(drawn))]
         other = [replace(pair, reference=_strange(pair, drawn)) for pair in pairs]
         read = torch.ones(len(pairs), dtype=torch.bool)
-        steps = (torch.arange(len(pairs)) + 0.5) / len(pairs) * models.TRAIN_STEPS
+        steps = (torch.arange(len(pairs)) + 0.5) / len(pairs) * components.TRAIN_STEPS
         steps = steps.long()[torch.randperm(len(pairs))]
         latents = known.latents[[pair.target for pair in pairs]]
         asked = []

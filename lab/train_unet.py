@@ -9,9 +9,9 @@ import torch
 from locstyle_plugins.world import HELD_OUT_WORLD
 from torch import Tensor
 
-from . import models
-from .data import Dataset, dataset
+from . import components
 from .lessons import STAGES, Bucket, Examples, Stage, encoded, examples
+from .pictures import Dataset, dataset
 from .training import Rates, Run, Trainee, log_line
 
 _RATES = Rates(peak=8e-4, plateau=0.3, floor=0.03, warm_up=150)
@@ -23,7 +23,7 @@ _VARIANT_SHARES = torch.tensor((0.70, 0.12, 0.08, 0.10))  # full, things, medium
 
 
 @dataclass(frozen=True)
-class Question:
+class Exercise:
     """What the networks are asked: latents under noise, the steps, the words; and the answer."""
 
     noisy: Tensor  # [B, 4, side, side]
@@ -38,13 +38,13 @@ class Lesson:
 
     stage: Stage
     examples: list[Examples]  # by bucket
-    probe: Question
+    probe: Exercise
     tokenizer: Any
 
 
 def train_unet(
     run: Run,
-    sizes: models.Sizes = models.Sizes(),  # noqa: B008 — frozen
+    sizes: components.Sizes = components.Sizes(),  # noqa: B008 — frozen
     stages: Sequence[Stage] = STAGES,
 ) -> None:
     """Train for the given minutes and write UNet, text encoder and tokenizer to the output."""
@@ -90,20 +90,20 @@ def _tokenizer(run: Run, world: Dataset) -> Any:
     from transformers import CLIPTokenizer
 
     if not (run.work / "tokenizer").exists():
-        tokenizer = models.new_tokenizer([variants[0] for variants in world.prompts])
-        models.save_part(run.work, "tokenizer", tokenizer)
+        tokenizer = components.new_tokenizer([variants[0] for variants in world.prompts])
+        components.save_part(run.work, "tokenizer", tokenizer)
     return CLIPTokenizer.from_pretrained(run.work / "tokenizer")
 
 
-def _trainee(run: Run, sizes: models.Sizes, tokenizer: Any) -> Trainee:
+def _trainee(run: Run, sizes: components.Sizes, tokenizer: Any) -> Trainee:
     from diffusers import UNet2DConditionModel
 
     if run.init is not None and (run.init / "unet").exists():
         kind = torch.float32
         unet = UNet2DConditionModel.from_pretrained(run.init / "unet", torch_dtype=kind)
-        text = models.text_encoder_for(tokenizer, run.init)
+        text = components.text_encoder_for(tokenizer, run.init)
     else:
-        unet, text = models.new_unet(sizes), models.new_text_encoder(sizes, tokenizer)
+        unet, text = components.new_unet(sizes), components.new_text_encoder(sizes, tokenizer)
     unet = unet.to(run.device, memory_format=torch.channels_last).train()
     modules = {"unet": unet, "text_encoder": text.to(run.device).train()}
     return Trainee(modules, _RATES, run.minutes)
@@ -113,29 +113,29 @@ def _autoencoder(run: Run) -> Any:
     """The autoencoder this run has written, or else the one it started from."""
     trained = (run.out / "vae").exists()
     folder = run.out if trained or run.init is None else run.init
-    return models.load_autoencoder(folder).to(run.device, memory_format=torch.channels_last)
+    return components.load_autoencoder(folder).to(run.device, memory_format=torch.channels_last)
 
 
-def _draw(examples: Examples, count: int, dice: torch.Generator, device: str) -> Question:
+def _draw(examples: Examples, count: int, dice: torch.Generator, device: str) -> Exercise:
     """A batch with steps spread evenly over the schedule and now and then fewer words."""
     index = torch.randint(len(examples.latents), (count,), generator=dice)
     variant = torch.multinomial(_VARIANT_SHARES, count, replacement=True, generator=dice)
     strata = (torch.arange(count) + torch.rand(count, generator=dice)) / count
-    steps = (strata * models.TRAIN_STEPS).long().clamp(0, models.TRAIN_STEPS - 1)
+    steps = (strata * components.TRAIN_STEPS).long().clamp(0, components.TRAIN_STEPS - 1)
     latents = examples.latents[index.to(examples.latents.device)]
     noise = torch.randn(latents.shape, generator=dice)
     return _ask(latents, steps, examples.tokens[index, variant], noise, device)
 
 
-def _ask(latents: Tensor, steps: Tensor, tokens: Tensor, noise: Tensor, device: str) -> Question:
+def _ask(latents: Tensor, steps: Tensor, tokens: Tensor, noise: Tensor, device: str) -> Exercise:
     steps, noise = steps.to(device), noise.to(device)
-    share = models.signal_shares(device)[steps].view(-1, 1, 1, 1)
+    share = components.signal_shares(device)[steps].view(-1, 1, 1, 1)
     noisy = share.sqrt() * latents.to(device) + (1 - share).sqrt() * noise
     noisy = noisy.contiguous(memory_format=torch.channels_last)
-    return Question(noisy, steps, tokens.to(device), noise)
+    return Exercise(noisy, steps, tokens.to(device), noise)
 
 
-def errors(modules: dict[str, Any], question: Question) -> Tensor:
+def errors(modules: dict[str, Any], question: Exercise) -> Tensor:
     """Mean squared error of the predicted noise of each row [B]."""
     words = modules["text_encoder"](question.tokens).last_hidden_state
     predicted = modules["unet"](question.noisy, question.steps, words).sample
@@ -148,13 +148,13 @@ def weighted(error: Tensor, steps: Tensor) -> Tensor:
     *Deviation* from arXiv:2303.09556: times √(1 + 1/SNR). With the plain weights the words for a
     style were learned, but those for things and colours, settled while noise is strong, were not.
     """
-    share = models.signal_shares(str(error.device))[steps]
+    share = components.signal_shares(str(error.device))[steps]
     noise_to_signal = (1 - share) / share
     weight = (_SNR_CAP * noise_to_signal).clamp(max=1) * (1 + noise_to_signal).sqrt()
     return (error * weight).mean()
 
 
-def probe(tokenizer: Any, run: Run, bucket: Bucket) -> Question:
+def probe(tokenizer: Any, run: Run, bucket: Bucket) -> Exercise:
     """A fixed question about scenes the training never sees."""
     scenes = min(_HELD_OUT_SCENES, run.scenes)
     held_out = dataset(run.work, scenes=scenes, seed=HELD_OUT_WORLD)
@@ -163,24 +163,24 @@ def probe(tokenizer: Any, run: Run, bucket: Bucket) -> Question:
     )
     dice = torch.Generator().manual_seed(0)
     count = len(examples.latents)
-    steps = ((torch.arange(count) + 0.5) / count * models.TRAIN_STEPS).long()
+    steps = ((torch.arange(count) + 0.5) / count * components.TRAIN_STEPS).long()
     steps = steps[torch.randperm(count, generator=dice)]
     noise = torch.randn(examples.latents.shape, generator=dice)
     return _ask(examples.latents, steps, examples.tokens[:, 0], noise, run.device)
 
 
 @torch.no_grad()
-def held_out_loss(modules: dict[str, Any], asked: Question) -> list[float]:
+def held_out_loss(modules: dict[str, Any], asked: Exercise) -> list[float]:
     """Mean squared error of the predicted noise by quarter of the schedule, low noise first."""
     rows = [
-        errors(modules, Question(*(part[start : start + 16] for part in vars(asked).values())))
+        errors(modules, Exercise(*(part[start : start + 16] for part in vars(asked).values())))
         for start in range(0, len(asked.steps), 16)
     ]
-    error, quarter = torch.cat(rows), asked.steps * 4 // models.TRAIN_STEPS
+    error, quarter = torch.cat(rows), asked.steps * 4 // components.TRAIN_STEPS
     return [round(float(error[quarter == number].mean()), 4) for number in range(4)]
 
 
-def _report(trainee: Trainee, asked: Question, run: Run) -> None:
+def _report(trainee: Trainee, asked: Exercise, run: Run) -> None:
     with trainee.averaged():
         quarters = held_out_loss(trainee.modules, asked)
     log_line(
@@ -197,9 +197,9 @@ def export(trainee: Trainee, tokenizer: Any, run: Run, pipeline: Path) -> None:
     pipeline.mkdir(parents=True, exist_ok=True)
     with trainee.averaged():
         for name, network in trainee.modules.items():
-            models.save_part(pipeline, name, network)
-    models.save_part(pipeline, "tokenizer", tokenizer)
-    models.save_part(pipeline, "scheduler", models.new_scheduler())
+            components.save_part(pipeline, name, network)
+    components.save_part(pipeline, "tokenizer", tokenizer)
+    components.save_part(pipeline, "scheduler", components.new_scheduler())
     if not (pipeline / "vae").exists():
-        models.save_part(pipeline, "vae", _autoencoder(run))
-    models.save_index(pipeline)
+        components.save_part(pipeline, "vae", _autoencoder(run))
+    components.save_index(pipeline)

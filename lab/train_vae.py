@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from locstyle_plugins.world import HELD_OUT_WORLD
 from torch import Tensor
 
-from . import models
-from .data import Crops, Pictures, dataset, public_photos
+from . import components
+from .pictures import Crops, Pictures, dataset, public_photos
 from .training import Rates, Run, Trainee, log_line
 
 CROP = 64  # pixels
@@ -20,7 +20,7 @@ _RATES = Rates(peak=1.0e-3, plateau=0.25, floor=0.02)
 _REPORT_SECONDS = 120
 
 
-def train_autoencoder(run: Run, sizes: models.Sizes = models.Sizes()) -> None:  # noqa: B008
+def train_autoencoder(run: Run, sizes: components.Sizes = components.Sizes()) -> None:  # noqa: B008
     """Train for the given minutes and write `vae/` into the output folder."""
     torch.manual_seed(run.seed)
     autoencoder = _start(run, sizes).to(run.device, memory_format=torch.channels_last)
@@ -46,10 +46,10 @@ def train_autoencoder(run: Run, sizes: models.Sizes = models.Sizes()) -> None:  
     state.unlink(missing_ok=True)
 
 
-def _start(run: Run, sizes: models.Sizes) -> Any:
+def _start(run: Run, sizes: components.Sizes) -> Any:
     if run.init is not None and (run.init / "vae").exists():
-        return models.load_autoencoder(run.init)
-    return models.new_autoencoder(sizes)
+        return components.load_autoencoder(run.init)
+    return components.new_autoencoder(sizes)
 
 
 def to_tensor(pictures: Pictures, device: str) -> Tensor:
@@ -108,7 +108,7 @@ def _finish(trainee: Trainee, held_out: Pictures, run: Run) -> None:
     with trainee.averaged():
         latents = encode(autoencoder, held_out, device=run.device)
         autoencoder.register_to_config(scaling_factor=float(1 / latents.std()))
-        models.save_part(Path(run.out), "vae", autoencoder)
+        components.save_part(Path(run.out), "vae", autoencoder)
 
 
 @torch.inference_mode()

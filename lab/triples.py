@@ -23,7 +23,7 @@ from locstyle_plugins.world import (
     endless,
 )
 
-from .data import SIZE, Pictures, in_parallel
+from .pictures import SIZE, Pictures, in_parallel
 
 PHOTO = "photo"
 _NAMELESS = 3  # a scene

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Reference:
+class ReferenceEncoder:
     """One or more pictures as a style that fits every backbone."""
 
     makes = frozenset({"reference"})
@@ -70,4 +70,4 @@ class Reference:
 
 @ls.hookimpl
 def register_style_encoders(register: ls.Register) -> None:
-    register("reference", Reference)
+    register("reference", ReferenceEncoder)

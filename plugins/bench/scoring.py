@@ -22,7 +22,7 @@ SMALLEST_SHARE = 0.25  # of what recolouring leaves that the ceiling must close 
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class Goal:
     """What a region should look like: the truth in place, or else the style picture as a whole."""
 
     picture: Picture
@@ -35,27 +35,27 @@ class Reference:
         return measure.colour_distance(picture, self.picture, mask, self.area)
 
     def recoloured(self, photo: Picture, mask: Area) -> Picture:
-        """The photo with the reference's histogram inside the mask."""
+        """The photo with the goal's histogram inside the mask."""
         painted = measure.recolour(photo, self.picture, mask, self.area)
         rounded: Picture = np.round(255 * painted).astype(np.uint8)
         return rounded
 
 
-def reference(case: Case, style: int, place: int) -> Reference:
+def goal_of(case: Case, style: int, place: int) -> Goal:
     """What region `place` would be in the style of region `style`."""
     if case.truths is None:
         return whole(case.styles[style])
-    return Reference(case.truths[style], case.masks[place])
+    return Goal(case.truths[style], case.masks[place])
 
 
-def whole(style: StylePicture) -> Reference:
+def whole(style: StylePicture) -> Goal:
     """A style picture, all of it."""
-    return Reference(style.picture, np.ones(style.picture.shape[:2], bool))
+    return Goal(style.picture, np.ones(style.picture.shape[:2], bool))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Texture distances to a region's reference: of recolouring, and of what cannot be beaten."""
+    """Texture distances to a region's goal: of recolouring, and of what cannot be beaten."""
 
     recoloured: float
     ceiling: float
@@ -75,7 +75,7 @@ class Scorer:
 
     def __init__(self, case: Case, metrics: dict[str, Any] | None = None) -> None:
         self.case, self._metrics = case, {} if metrics is None else metrics
-        self._references = [reference(case, i, i) for i in range(len(case.masks))]
+        self._goals = [goal_of(case, i, i) for i in range(len(case.masks))]
         self._gaps = list(self._measured_gaps())
 
     def regions(self, picture: Picture) -> list[dict[str, float]]:
@@ -92,7 +92,7 @@ class Scorer:
         return finite({"outside_identical": same, "outside_psnr": psnr})
 
     def _region(self, picture: Picture, index: int) -> dict[str, float]:
-        case, mask, goal = self.case, self.case.masks[index], self._references[index]
+        case, mask, goal = self.case, self.case.masks[index], self._goals[index]
         style = whole(case.styles[index])
         distance = goal.texture(picture, mask)
         figures = {
@@ -132,7 +132,7 @@ class Scorer:
     def _measured_gaps(self) -> Iterator[Gap]:
         case = self.case
         ceiling = None if case.redrawn is None else pasted(case, case.redrawn)
-        for goal, mask, style in zip(self._references, case.masks, case.styles, strict=True):
+        for goal, mask, style in zip(self._goals, case.masks, case.styles, strict=True):
             recoloured = goal.texture(goal.recoloured(case.photo, mask), mask)
             best = self_distance(style) if ceiling is None else goal.texture(ceiling, mask)
             yield Gap(recoloured, best)
@@ -174,9 +174,9 @@ def leaked(case: Case, together: Picture, alone: Picture) -> list[dict[str, floa
         if not place.any():
             found.append({})
             continue
-        goal = reference(case, last, index)
+        goal = goal_of(case, last, index)
         if case.truths is not None:
-            goal = Reference(goal.picture, place)
+            goal = Goal(goal.picture, place)
         pairs: Sequence[tuple[str, float, float]] = (
             ("leak_texture", goal.texture(alone, place), goal.texture(together, place)),
             ("leak_colour", goal.colour(alone, place), goal.colour(together, place)),

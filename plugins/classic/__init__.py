@@ -13,7 +13,7 @@ import locstyle as ls
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .look import Look
+    from .segmentation import Segmentation
 
 
 class Classic:
@@ -36,11 +36,11 @@ class Classic:
                 f"segmenter 'classic' options.side: got {self.options.side}; give 32 or more pixels"
             )
 
-    def embed(self, image: Image) -> Look:
+    def embed(self, image: Image) -> Segmentation:
         """The photo made small, and its regions once somebody asks for them."""
-        from .look import Look
+        from .segmentation import Segmentation
 
-        return Look.at(image, self.options)
+        return Segmentation.of(image, self.options)
 
     def segment(self, image: Image, prompt: ls.Prompt) -> list[ls.Segment]:
         """Segments of an RGB picture, best first."""

@@ -18,7 +18,7 @@ EPS = 1e-12  # of BERT's norms
 
 
 @dataclass(frozen=True)
-class Sizes:
+class QFormerSizes:
     """Widths of the Q-Formers; the defaults are the published ones."""
 
     vision: int = 1024  # of a vision tower's tokens
@@ -56,7 +56,7 @@ class ImageTokens(nn.Module):
     the queries look at the picture, in every layer.
     """
 
-    def __init__(self, sizes: Sizes, part: Part) -> None:
+    def __init__(self, sizes: QFormerSizes, part: Part) -> None:
         super().__init__()
         from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
@@ -99,13 +99,13 @@ class Way(nn.Module):
         self.i_to_v = nn.Linear(width, inner, bias=False)
 
 
-class DEADiff(nn.Module):
+class ImageAdapter(nn.Module):
     """All that is learned: an encoder for style, one for content, a way into every attention.
 
     `inner` are the widths of the backbone's cross-attentions in the order of `cross_sites`.
     """
 
-    def __init__(self, sizes: Sizes, inner: tuple[int, ...]) -> None:
+    def __init__(self, sizes: QFormerSizes, inner: tuple[int, ...]) -> None:
         super().__init__()
         self.sizes, self.inner = sizes, inner
         self.style = ImageTokens(sizes, "style")

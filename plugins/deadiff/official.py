@@ -14,7 +14,7 @@ from torch import Tensor
 
 import locstyle as ls
 
-from .networks import DEADiff, Sizes
+from .networks import ImageAdapter, QFormerSizes
 from .towers import clip_model
 
 _UNET = "model.diffusion_model."
@@ -57,7 +57,7 @@ class Keys:
 class Official:
     """A published DEADiff: its networks, one vision tower for style and one for content."""
 
-    network: DEADiff
+    network: ImageAdapter
     towers: dict[str, Any]  # "style", "content": CLIPVisionModel
     keys: Keys
 
@@ -68,7 +68,7 @@ def read(state: Mapping[str, Tensor]) -> Official:
     Raises:
         StyleError: parts are missing or have shapes that do not fit together.
     """
-    network = DEADiff(*_sizes(state))
+    network = ImageAdapter(*_sizes(state))
     towers = {part: clip_model(**_tower_sizes(state, part)) for part in ("style", "content")}
     targets = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for part, tower in towers.items():
@@ -92,13 +92,13 @@ def read(state: Mapping[str, Tensor]) -> Official:
     return Official(network.eval().requires_grad_(False), towers, keys)
 
 
-def _sizes(state: Mapping[str, Tensor]) -> tuple[Sizes, tuple[int, ...]]:
+def _sizes(state: Mapping[str, Tensor]) -> tuple[QFormerSizes, tuple[int, ...]]:
     """The sizes of the Q-Formers and the widths of the cross-attentions."""
     blip = "style_blip.Qformer.bert."
     queries = _get(state, "style_blip.query_tokens").shape
     words = _get(state, f"{blip}embeddings.word_embeddings.weight")
     inner = _get(state, f"{blip}encoder.layer.0.intermediate_query.dense.weight")
-    sizes = Sizes(
+    sizes = QFormerSizes(
         vision=_get(state, "style_blip.ln_vision.weight").shape[0],
         width=queries[2],
         layers=_count(state, r"style_blip\.Qformer\.bert\.encoder\.layer\.(\d+)\."),

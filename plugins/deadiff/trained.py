@@ -13,7 +13,7 @@ from torch import Tensor
 
 import locstyle as ls
 
-from .networks import DEADiff, Part, Sizes
+from .networks import ImageAdapter, Part, QFormerSizes
 from .towers import BackboneTower, ClipTower, clip_model, clip_sizes, look
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Trained:
     "style" and one for "content".
     """
 
-    network: DEADiff
+    network: ImageAdapter
     family: str
     meta: dict[str, str]
     calibration: dict[str, Tensor] = field(default_factory=dict)
@@ -108,7 +108,8 @@ def load(path: Path) -> Trained:
     for part, model in models.items():
         model.load_state_dict(_under(f"tower.{part}.", tensors))
     told = {key: tuple(value) for key, value in sizes.items() if isinstance(value, list)}
-    network = DEADiff(Sizes(**{**sizes, **told}), tuple(inner)).eval().requires_grad_(False)
+    network = ImageAdapter(QFormerSizes(**{**sizes, **told}), tuple(inner))
+    network.eval().requires_grad_(False)
     network.load_state_dict(_under("network.", tensors))
     family = header.pop("family")
     return Trained(network, family, header, _under("calibration.", tensors), models)

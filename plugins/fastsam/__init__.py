@@ -52,19 +52,19 @@ class FastSAM:
         self._check_prompt(image, prompt)
         return self.embed(image).segment(prompt)
 
-    def embed(self, image: Image) -> Seen:
+    def embed(self, image: Image) -> Detected:
         """All objects of an RGB picture, found once."""
-        from .look import look
+        from .detection import detect
 
         options = self.options
-        segments = look(
+        segments = detect(
             self._network,
             image,
             side=options.side or (_OUR_SIDE if options.weights == "mini" else _THEIR_SIDE),
             confidence=options.confidence,
             overlap=options.overlap,
         )
-        return Seen(self, image, segments)
+        return Detected(self, image, segments)
 
     @cached_property
     def _network(self) -> nn.Module:
@@ -82,7 +82,7 @@ class FastSAM:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Detected:
     """A photo FastSAM has looked at."""
 
     segmenter: FastSAM
@@ -96,7 +96,7 @@ class Seen:
         if prompt.points or prompt.boxes:
             found = ls.hit(found, prompt, name=_NAME)
         if prompt.text is not None:
-            from .words import best_first
+            from .clip import best_first
 
             found = best_first(found, self.image, prompt.text, self._clip_folder())
         return found

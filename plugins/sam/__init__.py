@@ -15,8 +15,8 @@ import locstyle as ls
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .look import Look
     from .models import Model
+    from .predictor import Predictor
 
 PROMPTS = frozenset({"points", "boxes", "everything"})
 
@@ -51,15 +51,15 @@ class Sam:
         self.options = options or self.Options()
         self._given = model
 
-    def embed(self, image: Image) -> Look:
+    def embed(self, image: Image) -> Predictor:
         """What the model sees in an RGB picture: the slow part, done once.
 
         Raises:
             SegmenterError: weights or packages are missing.
         """
-        from .look import look
+        from .predictor import predictor
 
-        return look(self._model, image, self.options)
+        return predictor(self._model, image, self.options)
 
     def segment(self, image: Image, prompt: ls.Prompt) -> list[ls.Segment]:
         """Segments best first; everything by area, largest first.

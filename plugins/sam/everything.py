@@ -18,7 +18,7 @@ from torch import Tensor
 
 import locstyle as ls
 
-from .models import Model, Seen
+from .models import Encoded, Model
 
 if TYPE_CHECKING:
     from . import Sam
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OFFSET = 1.0  # of the cutoffs that stability compares, in logits
 
 
-def everything(model: Model, seen: Seen, options: Sam.Options) -> list[ls.Segment]:
+def everything(model: Model, encoded: Encoded, options: Sam.Options) -> list[ls.Segment]:
     """All objects, largest first.
 
     Raises:
@@ -34,11 +34,11 @@ def everything(model: Model, seen: Seen, options: Sam.Options) -> list[ls.Segmen
     """
     from torchvision.ops import nms
 
-    found = [_sure(*batch, seen, options) for batch in _clicks(model, seen, options)]
+    found = [_sure(*batch, encoded, options) for batch in _clicks(model, encoded, options)]
     low, boxes, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
     # All masks are of one category, so plain suppression is enough and no ids need a device.
     kept = nms(boxes, scores, options.max_overlap).tolist()
-    segments = ls.order_segments(seen.frame.segment(low[i], float(scores[i])) for i in kept)
+    segments = ls.order_segments(encoded.frame.segment(low[i], float(scores[i])) for i in kept)
     if not segments:
         raise ls.SegmenterError(
             f"segmenter 'sam': none of the masks of {options.grid} × {options.grid} points is sure "
@@ -48,25 +48,27 @@ def everything(model: Model, seen: Seen, options: Sam.Options) -> list[ls.Segmen
     return segments
 
 
-def _clicks(model: Model, seen: Seen, options: Sam.Options) -> Iterator[tuple[Tensor, Tensor]]:
+def _clicks(
+    model: Model, encoded: Encoded, options: Sam.Options
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits [masks, h, w] and predicted IoUs [masks] of batches of the grid."""
-    height, width = seen.frame.photo
+    height, width = encoded.frame.photo
     steps = [(i + 0.5) / options.grid for i in range(options.grid)]
-    points = seen.frame.into([[(x * width, y * height)] for y in steps for x in steps])
+    points = encoded.frame.into([[(x * width, y * height)] for y in steps for x in steps])
     for batch in points.split(options.batch):
         labels = torch.ones(batch.shape[:2], dtype=torch.int)
-        low, scores = model.decode(seen, batch, labels, None, several=True)
+        low, scores = model.decode(encoded, batch, labels, None, several=True)
         yield low.flatten(0, 1), scores.flatten(0, 1)
 
 
 def _sure(
-    low: Tensor, scores: Tensor, seen: Seen, options: Sam.Options
+    low: Tensor, scores: Tensor, encoded: Encoded, options: Sam.Options
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, boxes [masks, 4] and scores of the masks that are sure, stable and not empty.
 
     Kept logits are float16: half the memory, and the sign, which makes the mask, survives.
     """
-    part = seen.frame.cut(low)
+    part = encoded.frame.cut(low)
     inside = part > 0
     keep = inside.flatten(1).any(1) & (_stability(part) >= options.min_stability)
     if options.min_iou > 0:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Encoded:
     """A photo as a model keeps it.
 
     Attributes:
@@ -32,13 +32,13 @@ class Seen:
 class Model(Protocol):
     """Segment Anything in one of its forms."""
 
-    def encode(self, image: Image) -> Seen:
+    def encode(self, image: Image) -> Encoded:
         """The embedding of an RGB picture."""
         ...
 
     def decode(
         self,
-        seen: Seen,
+        encoded: Encoded,
         points: Tensor | None,
         labels: Tensor | None,
         boxes: Tensor | None,
@@ -59,7 +59,7 @@ class Original:
     def __init__(self, sam: Any) -> None:
         self.sam = sam
 
-    def encode(self, image: Image) -> Seen:
+    def encode(self, image: Image) -> Encoded:
         from segment_anything.utils.transforms import ResizeLongestSide
 
         side = self.sam.image_encoder.img_size
@@ -68,11 +68,11 @@ class Original:
         with lean_attention(self.sam.image_encoder):
             features = self.sam.image_encoder(self.sam.preprocess(pixels)[None])
         inside = (pixels.shape[1], pixels.shape[2])
-        return Seen(features, Frame((image.height, image.width), side, inside, pads=True))
+        return Encoded(features, Frame((image.height, image.width), side, inside, pads=True))
 
     def decode(
         self,
-        seen: Seen,
+        encoded: Encoded,
         points: Tensor | None,
         labels: Tensor | None,
         boxes: Tensor | None,
@@ -84,7 +84,7 @@ class Original:
             points=None if points is None else (points, labels), boxes=boxes, masks=None
         )
         low, scores = self.sam.mask_decoder(
-            image_embeddings=seen.features,
+            image_embeddings=encoded.features,
             image_pe=self.sam.prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
@@ -100,18 +100,18 @@ class Hub:
         self.sam = sam
         self.processor = processor
 
-    def encode(self, image: Image) -> Seen:
+    def encode(self, image: Image) -> Encoded:
         inputs = self.processor(images=image, return_tensors="pt")
         pixels = inputs["pixel_values"].to(self.sam.device)
         side = pixels.shape[-1]
         sizes = inputs.get("reshaped_input_sizes")  # SAM's alone: SAM 2 stretches
         inside = (side, side) if sizes is None else (int(sizes[0][0]), int(sizes[0][1]))
         frame = Frame((image.height, image.width), side, inside, pads=sizes is not None)
-        return Seen(self.sam.get_image_embeddings(pixels), frame)
+        return Encoded(self.sam.get_image_embeddings(pixels), frame)
 
     def decode(
         self,
-        seen: Seen,
+        encoded: Encoded,
         points: Tensor | None,
         labels: Tensor | None,
         boxes: Tensor | None,
@@ -121,7 +121,7 @@ class Hub:
         points, labels, boxes = _moved(self.sam.device, points, labels, boxes)
         # One photo, whose rows are its objects: that is one more axis in front.
         found = self.sam(
-            image_embeddings=seen.features,
+            image_embeddings=encoded.features,
             input_points=None if points is None else points[None],
             input_labels=None if labels is None else labels[None],
             input_boxes=None if boxes is None else boxes.flatten(1)[None],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import closeups, scenery, things
-from .canvas import Canvas
+from .sketch import Sketch
 
 _SHARES = {  # of all scenes
     "landscape": 0.55,
@@ -43,9 +43,9 @@ class Thing:
     height: float
 
 
-def compose(canvas: Canvas) -> tuple[str, str]:
+def compose(sketch: Sketch) -> tuple[str, str]:
     """Paint a whole scene; return the words for its things (may be empty) and for its place."""
-    form = str(canvas.rng.choice(list(_SHARES), p=list(_SHARES.values())))
+    form = str(sketch.rng.choice(list(_SHARES), p=list(_SHARES.values())))
     painters = {
         "landscape": _landscape,
         "animal": closeups.animal,
@@ -53,68 +53,68 @@ def compose(canvas: Canvas) -> tuple[str, str]:
         "still life": closeups.still_life,
         "thing": _close_up,
     }
-    words = painters[form](canvas)
-    _expose(canvas)
+    words = painters[form](sketch)
+    _expose(sketch)
     return words
 
 
-def _expose(canvas: Canvas) -> None:
+def _expose(sketch: Sketch) -> None:
     """The camera's part: exposure, white balance and a slight vignette."""
-    away = (canvas.x - 0.5) ** 2 + (canvas.y - 0.5) ** 2
-    exposure = canvas.rng.uniform(0.94, 1.06) * (1 - 0.2 * away)
-    warmth = 0.035 * canvas.rng.normal() * np.array((1, 0, -1), np.float32)
-    canvas.picture = (
-        (canvas.picture * exposure[..., None] * (1 + warmth)).clip(0, 1).astype(np.float32)
+    away = (sketch.x - 0.5) ** 2 + (sketch.y - 0.5) ** 2
+    exposure = sketch.rng.uniform(0.94, 1.06) * (1 - 0.2 * away)
+    warmth = 0.035 * sketch.rng.normal() * np.array((1, 0, -1), np.float32)
+    sketch.picture = (
+        (sketch.picture * exposure[..., None] * (1 + warmth)).clip(0, 1).astype(np.float32)
     )
 
 
-def _close_up(canvas: Canvas) -> tuple[str, str]:
+def _close_up(sketch: Sketch) -> tuple[str, str]:
     """One large thing, half of the time with no sky behind it."""
-    rng = canvas.rng
+    rng = sketch.rng
     sky = str(rng.choice(list(scenery.SKIES), p=(0.5, 0.25, 0.17, 0.08)))
     ground = str(rng.choice(list(scenery.GROUNDS), p=(0.6, 0.16, 0.12, 0.12)))
     has_sky = rng.random() < 0.55
     horizon = rng.uniform(0.12, 0.48) if has_sky else 0.0
-    scenery.paint_sky(canvas, sky, horizon)
-    scenery.paint_ground(canvas, ground, horizon)
+    scenery.paint_sky(sketch, sky, horizon)
+    scenery.paint_ground(sketch, ground, horizon)
     kind = str(rng.choice(["animal", "house", "tree", "flower"], p=(0.5, 0.16, 0.17, 0.17)))
     low, high = {"animal": (0.6, 0.85), "flower": (0.7, 0.95)}.get(kind, (0.62, 0.88))
     words = _words(rng, kind)
     x, y, height = rng.uniform(0.36, 0.64), rng.uniform(0.9, 1.0), rng.uniform(low, high)
-    _paint(canvas, Thing(kind, words, x, y, height))
+    _paint(sketch, Thing(kind, words, x, y, height))
     place = [scenery.GROUND_WORDS[ground], *([f"under a {sky} sky"] if has_sky else [])]
     return f"a large {words}", " ".join(place)
 
 
-def _landscape(canvas: Canvas) -> tuple[str, str]:
+def _landscape(sketch: Sketch) -> tuple[str, str]:
     """A view with a horizon and a few things on the ground or the water."""
-    rng = canvas.rng
+    rng = sketch.rng
     sky = str(rng.choice(list(scenery.SKIES), p=(0.44, 0.22, 0.22, 0.12)))
     ground = str(rng.choice(list(scenery.GROUNDS), p=(0.52, 0.16, 0.16, 0.16)))
     horizon = rng.uniform(0.36, 0.54)
     words = {"ground": scenery.GROUND_WORDS[ground], "sky": f"under a {sky} sky"}
-    scenery.paint_sky(canvas, sky, horizon)
+    scenery.paint_sky(sketch, sky, horizon)
     if sky != "cloudy" and rng.random() < 0.5:
-        scenery.paint_sun(canvas, sky, horizon)
+        scenery.paint_sun(sketch, sky, horizon)
         words["sky"] += " with a moon" if sky == "night" else " with a sun"
     if sky == "cloudy" or rng.random() < 0.3:
-        scenery.paint_clouds(canvas, sky, horizon, count=int(rng.integers(1, 4)))
+        scenery.paint_clouds(sketch, sky, horizon, count=int(rng.integers(1, 4)))
     if rng.random() < 0.5:
         hills = str(rng.choice(list(scenery.HILLS)))
-        scenery.paint_hills(canvas, hills, sky, horizon)
+        scenery.paint_hills(sketch, hills, sky, horizon)
         words["hills"] = f"with {hills}"
-    scenery.paint_ground(canvas, ground, horizon)
+    scenery.paint_ground(sketch, ground, horizon)
     water = str(rng.choice(["", "lake", "sea", "river"], p=(0.6, 0.16, 0.14, 0.1)))
     if water:
-        scenery.paint_water(canvas, water, sky, horizon)
+        scenery.paint_water(sketch, water, sky, horizon)
         words["water"] = f"by a {water}"
     place = " ".join(words[part] for part in ("ground", "water", "hills", "sky") if part in words)
-    return _furnish(canvas, horizon, water), place
+    return _furnish(sketch, horizon, water), place
 
 
-def _furnish(canvas: Canvas, horizon: float, water: str) -> str:
+def _furnish(sketch: Sketch, horizon: float, water: str) -> str:
     """Choose, place and paint the things of a landscape, far ones first; return their words."""
-    rng, groups = canvas.rng, []
+    rng, groups = sketch.rng, []
     placed: list[Thing] = []
     boats = 0.6 if water in ("lake", "sea") else 0.0
     for kind, chance in (_CHANCES | {"boat": boats}).items():
@@ -124,19 +124,19 @@ def _furnish(canvas: Canvas, horizon: float, water: str) -> str:
         wanted = {"flower": 4, "boat": 1, "house": min(wanted, 2)}.get(kind, wanted)
         before = len(placed)
         for _ in range(wanted):
-            placed += _place(canvas, kind, words, horizon, placed)
+            placed += _place(sketch, kind, words, horizon, placed)
         if len(placed) > before:
             groups.append(_count(words, len(placed) - before))
     for thing in sorted(placed, key=lambda thing: thing.y):
-        _paint(canvas, thing)
+        _paint(sketch, thing)
     return " and ".join([", ".join(groups[:-1]), groups[-1]] if len(groups) > 1 else groups)
 
 
 def _place(
-    canvas: Canvas, kind: str, words: str, horizon: float, placed: list[Thing]
+    sketch: Sketch, kind: str, words: str, horizon: float, placed: list[Thing]
 ) -> list[Thing]:
     """The thing at a free spot, smaller when it is far; nothing when the scene is full."""
-    rng = canvas.rng
+    rng = sketch.rng
     base, growth, girth = _GROWTH[kind]
     surface = "water" if kind == "boat" else "ground"
     for _ in range(24):
@@ -144,7 +144,7 @@ def _place(
         x, y = rng.uniform(0.12, 0.88), horizon + (0.10 + 0.82 * near) * (1 - horizon)
         height = (base + growth * near) * rng.uniform(0.9, 1.15)
         apart = all(abs(x - other.x) > 0.5 * girth * (height + other.height) for other in placed)
-        if canvas.shows(x, y) == surface and (apart or kind == "flower"):
+        if sketch.shows(x, y) == surface and (apart or kind == "flower"):
             return [Thing(kind, words, x, y, height)]
     return []
 
@@ -168,7 +168,7 @@ def _count(words: str, count: int) -> str:
     return f"{_COUNTS[min(count, 4)]} {words}{'' if invariant else 's'}"
 
 
-def _paint(canvas: Canvas, thing: Thing) -> None:
+def _paint(sketch: Sketch, thing: Thing) -> None:
     painter, takes_words = _PAINTERS[thing.kind]
     make = thing.words if takes_words else thing.words.split()[0]
-    painter(canvas, thing.x, thing.y, thing.height, make)
+    painter(sketch, thing.x, thing.y, thing.height, make)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .canvas import Array, blur
+from .sketch import Array, blur
 from .textures import Source, colour, flow, grey, hatch, mix, saturate, turned
 
 

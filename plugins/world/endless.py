@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .canvas import Array, blur
+from .sketch import Array, blur
 from .styles import Style
 from .textures import Brush, Source, cells, flow, grey, hatch, mix, saturate, strokes, turned
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .canvas import Array, blur
 from .crafts import chalk, embroidery, low_poly, palette_knife, tapestry
+from .sketch import Array, blur
 from .textures import (
     Brush,
     Source,

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Array, Point, blur, noise
+from .sketch import Array, Point, blur, noise
 
 _GREY = np.array((0.299, 0.587, 0.114), np.float32)
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Array, Canvas
 from .composition import compose
+from .sketch import Array, Sketch
 from .styles import STYLES, Source, Style
 
 Picture = NDArray[np.uint8]
@@ -29,16 +29,16 @@ class World:
     def scene(self, number: int) -> "WorldScene":
         """Draw scene `number`, any integer from 0."""
         rng = np.random.default_rng((self.seed, number))
-        canvas = Canvas(self.size * _SUPERSAMPLING, rng)
-        things, place = compose(canvas)
-        return WorldScene(canvas, things, place, seed=(self.seed, number))
+        sketch = Sketch(self.size * _SUPERSAMPLING, rng)
+        things, place = compose(sketch)
+        return WorldScene(sketch, things, place, seed=(self.seed, number))
 
 
 @dataclass(frozen=True)
 class WorldScene:
     """One scene; pictures are [H, W, 3] uint8 and masks [H, W] bool."""
 
-    canvas: Canvas = field(repr=False)
+    sketch: Sketch = field(repr=False)
     things: str  # "a red house and two green trees", may be empty
     place: str  # "in a meadow under a blue sky"
     seed: tuple[int, int]
@@ -46,8 +46,8 @@ class WorldScene:
     @property
     def photo(self) -> Picture:
         """The scene as a camera would see it, with a little sensor noise."""
-        grain = np.random.default_rng((*self.seed, 1)).normal(0, 0.006, self.canvas.picture.shape)
-        return _shrink(self.canvas.picture + grain.astype(np.float32))
+        grain = np.random.default_rng((*self.seed, 1)).normal(0, 0.006, self.sketch.picture.shape)
+        return _shrink(self.sketch.picture + grain.astype(np.float32))
 
     def render(self, style: str) -> Picture:
         """The same scene as a picture in `style`, one of `STYLES`."""
@@ -57,24 +57,24 @@ class WorldScene:
     def painted(self, style: Style, dice: int) -> Picture:
         """The same scene as `style` draws it; `dice` seeds what it leaves to chance."""
         rng = np.random.default_rng((*self.seed, 2, dice))
-        return _shrink(style(Source(self.canvas.picture, self.canvas.label, rng)))
+        return _shrink(style(Source(self.sketch.picture, self.sketch.label, rng)))
 
     @property
     def labels(self) -> NDArray[np.int16]:
-        """The instance each pixel shows [H, W], an index into `canvas.names`."""
-        return self.canvas.label[::_SUPERSAMPLING, ::_SUPERSAMPLING]
+        """The instance each pixel shows [H, W], an index into `sketch.names`."""
+        return self.sketch.label[::_SUPERSAMPLING, ::_SUPERSAMPLING]
 
     @property
     def masks(self) -> dict[str, Mask]:
         """What the photo shows, by name; the masks are disjoint and cover it."""
-        names = np.array(self.canvas.names)[self.labels]
+        names = np.array(self.sketch.names)[self.labels]
         return {str(name): names == name for name in dict.fromkeys(names.ravel())}
 
     @property
     def instances(self) -> list[tuple[str, Mask]]:
         """Every single thing that is still visible, back to front."""
         labels = self.labels
-        return [(self.canvas.names[n], labels == n) for n in np.unique(labels)]
+        return [(self.sketch.names[n], labels == n) for n in np.unique(labels)]
 
     @property
     def caption(self) -> str:

@@ -15,7 +15,7 @@ from locstyle_lab.training import Run
 from locstyle_lab.triples import held_out, triples
 from locstyle_plugins.deadiff.encoder import MINI, QFormer
 from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
-from locstyle_plugins.deadiff.networks import Sizes
+from locstyle_plugins.deadiff.networks import QFormerSizes
 from locstyle_plugins.deadiff.trained import Trained, load
 from locstyle_plugins.mini import WEIGHTS
 from locstyle_plugins.world import HELD_OUT_STYLES, TRAINING_STYLES, World, endless
@@ -25,7 +25,7 @@ from safetensors import safe_open
 import locstyle as ls
 
 SMALL = replace(train_qformer.SIZES, width=128, layers=1, inner=16)
-STAGES = (train_qformer.Stage(0.5, 8, 6), train_qformer.Stage(1.0, 16, 3))
+STAGES = (train_qformer.QFormerStage(0.5, 8, 6), train_qformer.QFormerStage(1.0, 16, 3))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_training_writes_weights_and_goes_on(run: Run, known: Seen) -> None:
 
 
 def test_sizes_fit_the_backbone(known: Seen) -> None:
-    sizes: Sizes = train_qformer.SIZES
+    sizes: QFormerSizes = train_qformer.SIZES
     width = known.backbone.unet.config.cross_attention_dim
     network = train_qformer.new_network(known, sizes)
     assert sizes.width == width and len(network.ways) == 16

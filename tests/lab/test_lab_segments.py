@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from locstyle_lab.segments_data import Job, degrade, outlines, render
+from locstyle_lab.segments_data import Rendering, degrade, outlines, render
 from locstyle_plugins.world import World
 
 
@@ -39,7 +39,7 @@ def test_outlines_stay_in_the_picture() -> None:
 def test_a_scene_is_rendered_with_one_line_per_object(tmp_path: Path) -> None:
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
-    render(Job(tmp_path, 1, 2))
+    render(Rendering(tmp_path, 1, 2))
     (first, *_) = sorted((tmp_path / "labels").iterdir())
     assert len(first.read_text().splitlines()) == len(outlines(World(1, 256).scene(2)))
     images = {path.stem for path in (tmp_path / "images").iterdir()}

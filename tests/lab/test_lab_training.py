@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from locstyle_lab import models, train_unet, train_vae
-from locstyle_lab.data import dataset
+from locstyle_lab import components, train_unet, train_vae
 from locstyle_lab.lessons import Bucket, Stage, examples
+from locstyle_lab.pictures import dataset
 from locstyle_lab.training import Rates, Run, Trainee, replaced_folder
 
-TINY = models.Sizes(
+TINY = components.Sizes(
     autoencoder=(8, 8, 16), unet=(16,) * 4, heads=(2,) * 4, groups=8, text=16, text_layers=1
 )
 STAGES = (
@@ -48,7 +48,7 @@ def test_examples_have_the_shape_of_their_bucket(trained: Run, shape: tuple[int,
 
     pipeline = Pipeline.load(trained.out)
     known = examples(trained, Bucket(*shape, 4, 3), pipeline.autoencoder, pipeline.tokenizer)
-    assert known.latents.shape == (3, 4, *shape) and known.tokens.shape == (3, 4, models.TOKENS)
+    assert known.latents.shape == (3, 4, *shape) and known.tokens.shape == (3, 4, components.TOKENS)
 
 
 def test_training_writes_a_whole_pipeline(trained: Run) -> None:
@@ -132,7 +132,7 @@ def test_learning_rate_rises_holds_and_falls() -> None:
 def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
     from transformers import CLIPTokenizer
 
-    tokenizer = models.new_tokenizer(["a photo of a red house", "a photo of a tree"] * 4)
+    tokenizer = components.new_tokenizer(["a photo of a red house", "a photo of a tree"] * 4)
     tokenizer.save_pretrained(tmp_path)
     tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
     text = "a photo of a zebra café ☃"
@@ -140,7 +140,7 @@ def test_tokenizer_reads_words_it_never_saw(tmp_path: Path) -> None:
     assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text
     assert len(tokenizer("a photo of a red house").input_ids) == 8
-    assert models.token_ids(tokenizer, ["a", text * 9]).shape == (2, models.TOKENS)
+    assert components.token_ids(tokenizer, ["a", text * 9]).shape == (2, components.TOKENS)
 
 
 def test_text_encoder_learns_a_larger_vocabulary_without_forgetting(trained: Run) -> None:
@@ -149,9 +149,9 @@ def test_text_encoder_learns_a_larger_vocabulary_without_forgetting(trained: Run
     old = CLIPTokenizer.from_pretrained(trained.out / "tokenizer")
     prompts = json.loads((trained.work / "world-0-2" / "prompts.json").read_text())
     full = [variants[0] for variants in prompts]
-    new = models.new_tokenizer([*full, *["a zebra by a house"] * 9])
+    new = components.new_tokenizer([*full, *["a zebra by a house"] * 9])
     assert "zebra</w>" in new.get_vocab() and "zebra</w>" not in old.get_vocab()
-    before, after = (models.text_encoder_for(t, trained.out).eval() for t in (old, new))
+    before, after = (components.text_encoder_for(t, trained.out).eval() for t in (old, new))
     table = after.get_input_embeddings().weight
     spelled = old("zebra", add_special_tokens=False).input_ids
     mean = before.get_input_embeddings().weight[spelled].mean(0)

@@ -23,7 +23,7 @@ from locstyle_plugins.bench.methods import methods
 from locstyle_plugins.bench.photos import areas
 from locstyle_plugins.bench.results import FIGURES, GATE, Results
 from locstyle_plugins.bench.runner import run_quality
-from locstyle_plugins.bench.scoring import Gap, Scorer, leaked, reference
+from locstyle_plugins.bench.scoring import Gap, Scorer, goal_of, leaked
 from locstyle_plugins.bench.settings import Settings, read_encoder_options, read_regions
 from locstyle_plugins.world import HELD_OUT_STYLES
 from PIL import Image
@@ -151,7 +151,7 @@ def test_recolouring_to_the_reference_closes_nothing_and_the_ceiling_everything(
     assert any("closed" in figures for figures in scorer.regions(painted))
     for index, (mask, figures) in enumerate(zip(case.masks, scorer.regions(painted), strict=True)):
         assert figures.get("closed", 1) == pytest.approx(1)
-        recoloured = reference(case, index, index).recoloured(case.photo, mask)
+        recoloured = goal_of(case, index, index).recoloured(case.photo, mask)
         figures = scorer.regions(recoloured)[index]
         assert figures.get("closed", 0) == pytest.approx(0, abs=1e-6)
         assert figures["beyond_recolour"] == pytest.approx(0, abs=1e-6)

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from locstyle_plugins.deadiff import official
 from locstyle_plugins.deadiff.command import convert, describe
 from locstyle_plugins.deadiff.encoder import QFormer
-from locstyle_plugins.deadiff.fusion import DEADiff as Fusion
+from locstyle_plugins.deadiff.fusion import DEADiff
 from locstyle_plugins.deadiff.joint import Beside
 from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
-from locstyle_plugins.deadiff.networks import DEADiff, Sizes, inner_widths
+from locstyle_plugins.deadiff.networks import ImageAdapter, QFormerSizes, inner_widths
 from locstyle_plugins.deadiff.towers import BackboneTower, ClipTower, clip_model, look
 from locstyle_plugins.deadiff.trained import Trained, load
 from PIL import Image
@@ -25,7 +25,7 @@ import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.testing import CONTEXT, random_style, random_tokens, tiny_scene
 
-SMALL = Sizes(
+SMALL = QFormerSizes(
     vision=8, width=CONTEXT, layers=2, heads=2, inner=8, queries=4, words=9, positions=4,
     told_style=(0, 1, 2), told_content=(0, 3, 2),
 )  # fmt: skip
@@ -44,7 +44,7 @@ def trained(backbone: UNetBackbone, family: str = "tiny") -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         seen = BackboneTower(backbone)(torch.rand(1, 3, 32, 32))
-        network = DEADiff(replace(SMALL, vision=seen.shape[-1]), inner_widths(backbone))
+        network = ImageAdapter(replace(SMALL, vision=seen.shape[-1]), inner_widths(backbone))
     return Trained(network.eval().requires_grad_(False), family, {}, {
         "mean": torch.zeros(seen.shape[-1]), "spread": torch.ones(seen.shape[-1]),
     })  # fmt: skip
@@ -53,7 +53,7 @@ def trained(backbone: UNetBackbone, family: str = "tiny") -> Trained:
 def test_the_published_sizes() -> None:
     """19 169 280 new keys' and values' weights, as counted in the published model."""
     with torch.device("meta"):
-        network = DEADiff(Sizes(), SD1)
+        network = ImageAdapter(QFormerSizes(), SD1)
         tower = clip_model()
     assert sum(p.numel() for p in network.ways.parameters()) == 19_169_280
     assert network.style.query_tokens.shape == (1, 16, 768)
@@ -94,7 +94,7 @@ def test_an_absent_picture_is_keys_and_values_of_zeros(backbone: UNetBackbone) -
 
 
 def test_it_starts_from_the_text_projections(backbone: UNetBackbone) -> None:
-    network = DEADiff(SMALL, inner_widths(backbone))
+    network = ImageAdapter(SMALL, inner_widths(backbone))
     network.start_from(backbone)
     tokens = torch.randn(1, 4, CONTEXT)
     for site, (key, value) in zip(
@@ -107,7 +107,7 @@ def test_it_starts_from_the_text_projections(backbone: UNetBackbone) -> None:
 
 def test_the_instruction_matters() -> None:
     """The Q-Former reads the word for what is asked in its own attention."""
-    network = DEADiff(SMALL, (8,) * 16).eval()
+    network = ImageAdapter(SMALL, (8,) * 16).eval()
     network.content.load_state_dict(network.style.state_dict())
     seen = torch.randn(1, 5, 8)
     assert not torch.allclose(network.style(seen), network.content(seen))
@@ -148,7 +148,9 @@ def test_weights_come_back_as_they_went(backbone: UNetBackbone, tmp_path: Path) 
 # --- the published checkpoint's layout
 
 
-def published(*, sizes: Sizes = SMALL, inner: tuple[int, ...] = (8,) * 16) -> dict[str, Tensor]:
+def published(
+    *, sizes: QFormerSizes = SMALL, inner: tuple[int, ...] = (8,) * 16
+) -> dict[str, Tensor]:
     """A random checkpoint with the published names, written out by hand."""
     draw = torch.Generator().manual_seed(0)
 
@@ -348,7 +350,7 @@ def test_several_pictures_count_alike(backbone: UNetBackbone, encoder: QFormer) 
 
 def test_two_towers_see_for_themselves(backbone: UNetBackbone, tmp_path: Path) -> None:
     """As in the published model: a CLIP for style, another for content."""
-    network = DEADiff(SMALL, inner_widths(backbone)).eval().requires_grad_(False)
+    network = ImageAdapter(SMALL, inner_widths(backbone)).eval().requires_grad_(False)
     towers = {
         part: clip_model(width=8, layers=1, patch=8, side=16) for part in ("style", "content")
     }
@@ -385,7 +387,7 @@ def test_weights_of_another_family_are_refused(backbone: UNetBackbone, tmp_path:
         QFormer().encode(pictures(), backbone, REQUEST)
 
 
-def run(scene: ls.Scene, fusion: Fusion) -> Tensor:
+def run(scene: ls.Scene, fusion: DEADiff) -> Tensor:
     with torch.no_grad():
         plan = fusion.plan(scene)
         start = plan.start if plan.start is not None else scene.content.at(scene.schedule.noisiest)
@@ -403,7 +405,7 @@ def test_modes_read_their_own_layers(backbone: UNetBackbone, mode: str) -> None:
     names = [site.name for site in cross_sites(backbone.sites)]
     coarse = {names[number] for number in SEMANTIC}
     mixed = {n: (two if n in coarse else one).tokens[n] for n in names}
-    fusion = Fusion(Fusion.Options(mode=mode))  # type: ignore[arg-type]
+    fusion = DEADiff(DEADiff.Options(mode=mode))  # type: ignore[arg-type]
     found = [
         run(tiny_scene(backbone, [style]), fusion)
         for style in (one, two, replace(one, tokens=mixed))
@@ -414,7 +416,7 @@ def test_modes_read_their_own_layers(backbone: UNetBackbone, mode: str) -> None:
 
 def test_outside_the_photo_stays_as_it_is(backbone: UNetBackbone) -> None:
     scene = tiny_scene(backbone, [random_tokens(backbone, 1)])
-    there = run(scene, Fusion())
+    there = run(scene, DEADiff())
     untouched = scene.shares()[0] == 1
     assert untouched.any() and torch.equal(
         there.masked_select(untouched), scene.latent.masked_select(untouched)
@@ -426,11 +428,11 @@ def test_beside_a_lora_each_keeps_to_itself(backbone: UNetBackbone) -> None:
     lora, tokens = random_style(backbone, 1), random_tokens(backbone, 2)
     quiet = {"attention_share": 0.0, "feature_share": 0.0}
     scene = tiny_scene(backbone, [lora, tokens])
-    mixed = run(scene, Fusion(Fusion.Options(**quiet)))
+    mixed = run(scene, DEADiff(DEADiff.Options(**quiet)))
     other = tiny_scene(backbone, [lora, random_tokens(backbone, 3)])
-    assert not torch.equal(mixed, run(other, Fusion(Fusion.Options(**quiet))))
+    assert not torch.equal(mixed, run(other, DEADiff(DEADiff.Options(**quiet))))
     without = tiny_scene(backbone, [random_style(backbone, 9), tokens])
-    assert not torch.equal(mixed, run(without, Fusion(Fusion.Options(**quiet))))
+    assert not torch.equal(mixed, run(without, DEADiff(DEADiff.Options(**quiet))))
 
 
 def test_one_softmax_is_the_same_edit_on_hard_masks(backbone: UNetBackbone) -> None:
@@ -439,7 +441,7 @@ def test_one_softmax_is_the_same_edit_on_hard_masks(backbone: UNetBackbone) -> N
         [random_tokens(backbone, 1), random_tokens(backbone, 2)],
         [ls.Mask.box((0, 0, 16, 32), size=(32, 32)), ls.Mask.box((16, 0, 32, 32), size=(32, 32))],
     )
-    found = [run(scene, Fusion(Fusion.Options(one_softmax=form))) for form in (False, True)]
+    found = [run(scene, DEADiff(DEADiff.Options(one_softmax=form))) for form in (False, True)]
     assert torch.allclose(*found, atol=1e-4)
 
 
@@ -450,7 +452,7 @@ def test_the_reference_preset_starts_from_noise_alone(backbone: UNetBackbone) ->
     other = replace(scene, content=replace(scene.content, latents={
         t: latent + 1 for t, latent in scene.content.latents.items()
     }))  # fmt: skip
-    fusion = Fusion(Fusion.PRESETS["reference"])
+    fusion = DEADiff(DEADiff.PRESETS["reference"])
     assert torch.equal(run(scene, fusion), run(other, fusion))
 
 
@@ -461,7 +463,7 @@ def test_an_edit_reads_what_was_learned(backbone: UNetBackbone) -> None:
     beside = Beside({name: (part.k[None], part.v[None]) for name, part in tokens.items()})
     scene = tiny_scene(backbone, [random_tokens(backbone, 1)], [ls.Mask.everywhere((32, 32))])
     (extra,) = (
-        part for part in Fusion(Fusion.Options(mode="both")).plan(scene).interventions
+        part for part in DEADiff(DEADiff.Options(mode="both")).plan(scene).interventions
         if isinstance(part, ls.ExtraTokens)
     )  # fmt: skip
     x, states = scene.latent, scene.regions[0].text.states

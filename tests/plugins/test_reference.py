@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from locstyle_plugins.reference import Reference
+from locstyle_plugins.reference import ReferenceEncoder
 from PIL import Image
 
 import locstyle as ls
@@ -21,13 +21,13 @@ def picture(size: tuple[int, int] = (20, 30), seed: int = 0) -> Image.Image:
 
 
 def encode(backbone: UNetBackbone, *pictures: Image.Image, **options: object) -> ls.Style:
-    encoder = Reference(Reference.Options(**options))  # type: ignore[arg-type]
+    encoder = ReferenceEncoder(ReferenceEncoder.Options(**options))  # type: ignore[arg-type]
     return encoder.encode(pictures, backbone, REQUEST, lambda step: None)
 
 
 def test_pictures_are_carried_and_come_back(backbone: UNetBackbone, tmp_path: Path) -> None:
     style = encode(backbone, picture(), picture(seed=1))
-    assert style.kinds == Reference.makes
+    assert style.kinds == ReferenceEncoder.makes
     found = ls.read_style(
         style.save(tmp_path / "ink.safetensors"), sites=backbone.sites, family="another"
     )[0]
@@ -56,7 +56,7 @@ def test_large_pictures_are_kept_at_the_side_asked_for(backbone: UNetBackbone) -
 @pytest.mark.parametrize("side", [0, -5, 5000])
 def test_sides_out_of_range_are_refused(side: int) -> None:
     with pytest.raises(ls.RecipeError, match=f"options.side: got {side}"):
-        Reference(Reference.Options(side=side))
+        ReferenceEncoder(ReferenceEncoder.Options(side=side))
 
 
 def test_no_picture_is_an_error(backbone: UNetBackbone) -> None:

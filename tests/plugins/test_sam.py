@@ -23,8 +23,8 @@ from locstyle_plugins.sam import Sam, weights  # noqa: E402  # after the skips
 from locstyle_plugins.sam.everything import _boxes, _stability  # noqa: E402
 from locstyle_plugins.sam.frame import Frame  # noqa: E402
 from locstyle_plugins.sam.lean import lean_attention  # noqa: E402
-from locstyle_plugins.sam.look import look  # noqa: E402
-from locstyle_plugins.sam.models import Model, Original, Seen  # noqa: E402
+from locstyle_plugins.sam.models import Encoded, Model, Original  # noqa: E402
+from locstyle_plugins.sam.predictor import predictor  # noqa: E402
 
 SIDE = 128  # of the small models' square: 8 x 8 patches, logits of 32 x 32
 SHARPER = 5  # random attention looks everywhere alike; larger weights make answers differ by place
@@ -354,28 +354,28 @@ def assert_decoded(
     scores: np.ndarray,
 ) -> None:
     """Our logits, scores and pixels are the library's, and swapped axes would not be."""
-    ours = look(model, image, Sam.Options())
+    ours = predictor(model, image, Sam.Options())
     with torch.inference_mode():
-        seen = ours.seen
-        found, rated = decoded(model, seen, prompt, len(low) > 1)
-        turned, _ = decoded(model, seen, swapped(prompt), len(low) > 1)
+        encoded = ours.encoded
+        found, rated = decoded(model, encoded, prompt, len(low) > 1)
+        turned, _ = decoded(model, encoded, swapped(prompt), len(low) > 1)
     away = np.abs(turned.numpy() - low).max()
     assert np.abs(found.numpy() - low).max() < 0.01 * away
     assert np.allclose(rated.numpy(), scores, rtol=1e-3, atol=1e-4)
     for logits, mask in zip(found, masks, strict=True):
-        segment = seen.frame.segment(logits, 0.5)
+        segment = encoded.frame.segment(logits, 0.5)
         assert segment.size == mask.shape == (image.height, image.width)
         assert differing(segment.inside, mask) < 2e-3
 
 
-def decoded(model: Model, seen: Any, prompt: ls.Prompt, several: bool) -> Any:
+def decoded(model: Model, encoded: Any, prompt: ls.Prompt, several: bool) -> Any:
     places = [*prompt.points, *prompt.outside]
     labels = torch.tensor([[1] * len(prompt.points) + [0] * len(prompt.outside)])
     low, scores = model.decode(
-        seen,
-        seen.frame.into([places]) if places else None,
+        encoded,
+        encoded.frame.into([places]) if places else None,
         labels if places else None,
-        seen.frame.into([[b[:2], b[2:]] for b in prompt.boxes]) if prompt.boxes else None,
+        encoded.frame.into([[b[:2], b[2:]] for b in prompt.boxes]) if prompt.boxes else None,
         several=several,
     )
     return low[0], scores[0]
@@ -423,7 +423,7 @@ def test_a_photo_is_encoded_once_for_many_prompts(model: Model, photo: Image.Ima
     calls: list[int] = []
     hook = encoder.register_forward_hook(lambda *_: calls.append(1))
     try:
-        ours = look(model, photo, everything_kept(grid=2))
+        ours = predictor(model, photo, everything_kept(grid=2))
         for prompt in (ls.Prompt(boxes=((5, 5, 90, 80),)), ls.Prompt(), ls.Prompt()):
             ours.segment(prompt)
     finally:
@@ -433,10 +433,10 @@ def test_a_photo_is_encoded_once_for_many_prompts(model: Model, photo: Image.Ima
 
 def test_answers_do_not_depend_on_what_was_asked_before(model: Model, photo: Image.Image) -> None:
     box = ls.Prompt(boxes=((20, 10, 150, 100),))
-    fresh = look(model, photo, everything_kept(grid=2)).segment(box)
-    used = look(model, photo, everything_kept(grid=2))
+    fresh = predictor(model, photo, everything_kept(grid=2)).segment(box)
+    used = predictor(model, photo, everything_kept(grid=2))
     used.segment(ls.Prompt())
-    look(model, photo.rotate(90), everything_kept())  # another photo in between
+    predictor(model, photo.rotate(90), everything_kept())  # another photo in between
     assert [s.counts for s in used.segment(box)] == [s.counts for s in fresh]
 
 
@@ -456,7 +456,7 @@ def test_everything_is_the_generators(models: dict[str, Model], photo: Image.Ima
     )
     theirs = [record["segmentation"] for record in generator.generate(np.asarray(image))]
     theirs = [inside for inside in theirs if inside.any()]
-    ours = look(model, image, replace(options, max_overlap=1.0)).segment(ls.Prompt())
+    ours = predictor(model, image, replace(options, max_overlap=1.0)).segment(ls.Prompt())
     assert [s.area for s in ours] == sorted((s.area for s in ours), reverse=True)
     assert abs(len(ours) - len(theirs)) <= 0.02 * len(theirs)
     overlaps = [max(ls.Segment.of(inside).overlaps(ours)) for inside in theirs]
@@ -467,7 +467,7 @@ def test_masks_that_are_unsure_or_unstable_are_left_out(
     models: dict[str, Model], photo: Image.Image
 ) -> None:
     model = models["sam2"]
-    loose = look(model, photo, everything_kept(max_overlap=1.0))
+    loose = predictor(model, photo, everything_kept(max_overlap=1.0))
     found = loose.segment(ls.Prompt())
     middle = float(np.median([s.score for s in found]))
     sure = replace(loose, options=replace(loose.options, min_iou=middle)).segment(ls.Prompt())
@@ -499,7 +499,7 @@ class Flat:
     def __init__(self, pads: bool) -> None:
         self.pads = pads
 
-    def encode(self, image: Image.Image) -> Seen:
+    def encode(self, image: Image.Image) -> Encoded:
         scale = self.side / max(image.size)
         inside = (round(image.height * scale), round(image.width * scale))
         inside = inside if self.pads else (self.side, self.side)
@@ -508,12 +508,14 @@ class Flat:
         small = np.asarray(square.resize((self.low, self.low), Image.Resampling.NEAREST))
         frame = Frame((image.height, image.width), self.side, inside, self.pads)
         colours = (small.astype(np.int64) + 32) // 64  # noise does not count
-        return Seen(torch.from_numpy(colours @ [1, 8, 64]), frame)
+        return Encoded(torch.from_numpy(colours @ [1, 8, 64]), frame)
 
-    def decode(self, seen: Seen, points: Any, labels: Any, boxes: Any, *, several: bool) -> Any:
+    def decode(
+        self, encoded: Encoded, points: Any, labels: Any, boxes: Any, *, several: bool
+    ) -> Any:
         places = points[:, 0] if boxes is None else boxes.mean(1)
         x, y = (places * self.low / self.side).long().clamp(max=self.low - 1).T
-        thing = seen.features == seen.features[y, x][:, None, None]
+        thing = encoded.features == encoded.features[y, x][:, None, None]
         part = thing & (torch.arange(self.low) <= x[:, None, None])
         whole = torch.ones_like(thing)
         masks = torch.stack([part, thing, whole] if several else [thing], 1)
@@ -592,7 +594,8 @@ def test_a_gpu_finds_what_a_cpu_finds(form: str, tmp_path: Path, photo: Image.Im
         found = [weights.load_folder(tmp_path, device) for device in ("cpu", "cuda")]
     for prompt in (ls.Prompt(), ls.Prompt(boxes=((20, 10, 150, 100),))):
         cpu, gpu = (
-            look(model, photo, everything_kept(max_overlap=1.0)).segment(prompt) for model in found
+            predictor(model, photo, everything_kept(max_overlap=1.0)).segment(prompt)
+            for model in found
         )
         assert abs(len(cpu) - len(gpu)) <= 0.02 * len(cpu)
         assert np.mean([max(segment.overlaps(gpu)) for segment in cpu]) > 0.98

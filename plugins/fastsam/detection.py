@@ -1,4 +1,4 @@
-"""One look of the network at a photo: what it finds, at low resolution, turned into segments."""
+"""What the network detects in a photo, at low resolution, turned into segments."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ _OUTSIDE = -2.0  # logit beside an object's box: clearly no, yet no cliff for th
 Floats = NDArray[np.float32]
 
 
-def look(
+def detect(
     network: "nn.Module", image: "Image", *, side: int, confidence: float, overlap: float
 ) -> list[ls.Segment]:
     """All objects in an RGB picture, in the order of `ls.order_segments`.

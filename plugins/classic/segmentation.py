@@ -1,4 +1,4 @@
-"""A photo as `classic` sees it: small, with its regions, ready for any number of prompts."""
+"""A photo as `classic` segments it: small, in regions, ready for any number of prompts."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Corners = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Look:
-    """An embedding: the photo [H, W, 3], and what is found in it once it is asked for."""
+class Segmentation:
+    """The photo [H, W, 3], and what is found in it once somebody asks; an `ls.Embedding`."""
 
     photo: Picture
     options: Classic.Options
 
     @classmethod
-    def at(cls, image: Image, options: Classic.Options) -> Look:
+    def of(cls, image: Image, options: Classic.Options) -> Segmentation:
         return cls(np.asarray(image.convert("RGB")), options)
 
     @property

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, STYLES, TRAINING_STYLES, World
 
-from .data import LARGE, SIZE, Pictures, read_photo
+from .pictures import LARGE, SIZE, Pictures, read_photo
 from .pipeline import Pipeline, inversion, sample
 from .train_unet import PROBE, held_out_loss, probe
 from .train_vae import psnr, reconstruction

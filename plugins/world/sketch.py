@@ -27,7 +27,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 _SHIFT = 4  # cv2 draws on a grid of 1/16 pixel, which keeps slow slopes smooth
 
 
-class Canvas:
+class Sketch:
     """Layers of colour with the instance each pixel belongs to.
 
     `picture` is [S, S, 3] in [0, 1]; `label` is [S, S] and indexes `names`; `x`, `y` are [S, S]
@@ -99,7 +99,7 @@ class Canvas:
         return noise(self.rng, self.side, cells=cells, octaves=octaves, stretch=stretch)
 
     def lit(self, colour: Array, amount: float = 0.06, cells: float = 8, shade: float = 0) -> Array:
-        """The colour under this canvas's light with soft variation [S, S, 3].
+        """The colour under this sketch's light with soft variation [S, S, 3].
 
         `amount` is the deviation of the variation, `shade` the contrast from the sun's side
         to the other.

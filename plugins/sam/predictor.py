@@ -1,4 +1,4 @@
-"""What a model saw in one photo, and its answers to prompts."""
+"""A photo as a model has encoded it, and the answers to prompts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import locstyle as ls
 
 from . import PROMPTS
 from .everything import everything
-from .models import Model, Seen
+from .models import Encoded, Model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Predictor:
     """A photo's embedding, ready for any number of prompts."""
 
     model: Model
-    seen: Seen
+    encoded: Encoded
     options: Sam.Options
 
     @torch.inference_mode()
@@ -38,9 +38,9 @@ class Look:
         Raises:
             SegmenterError: the prompt lies outside the picture or hits nothing.
         """
-        ls.check_prompt("sam", prompt, self.seen.frame.photo, PROMPTS)
+        ls.check_prompt("sam", prompt, self.encoded.frame.photo, PROMPTS)
         if prompt.everything:
-            return everything(self.model, self.seen, self.options)
+            return everything(self.model, self.encoded, self.options)
         parts = [self._readings(part) for part in _parts(prompt)]
         if len(parts) == 1:
             return parts[0]
@@ -54,21 +54,22 @@ class Look:
         """
         places = [*prompt.points, *prompt.outside]
         labels = torch.tensor([[1] * len(prompt.points) + [0] * len(prompt.outside)])
+        frame = self.encoded.frame
         low, scores = self.model.decode(
-            self.seen,
-            self.seen.frame.into([places]) if places else None,
+            self.encoded,
+            frame.into([places]) if places else None,
             labels if places else None,
-            self.seen.frame.into([[b[:2], b[2:]] for b in prompt.boxes]) if prompt.boxes else None,
+            frame.into([[b[:2], b[2:]] for b in prompt.boxes]) if prompt.boxes else None,
             several=len(places) == 1 and not prompt.boxes,
         )
-        found = map(self.seen.frame.segment, low[0], scores[0].tolist())
+        found = map(frame.segment, low[0], scores[0].tolist())
         return _ranked([segment for segment in found if segment.area], prompt, self.options.choice)
 
 
 @torch.inference_mode()
-def look(model: Model, image: Image, options: Sam.Options) -> Look:
-    """The model's look at an RGB picture."""
-    return Look(model, model.encode(image), options)
+def predictor(model: Model, image: Image, options: Sam.Options) -> Predictor:
+    """The predictor of an RGB picture."""
+    return Predictor(model, model.encode(image), options)
 
 
 def _parts(prompt: ls.Prompt) -> Iterator[ls.Prompt]:
