@@ -24,7 +24,7 @@ PASTE_FEATHER = 2.0  # pixels; an Edit's default
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Attempt:
     """The picture a method made and, where a network made it, what only the method knows: rows."""
 
     picture: Picture
@@ -58,17 +58,17 @@ def weights(case: Case) -> ls.Partition:
     return ls.Partition.of(masks).feather(PASTE_FEATHER)
 
 
-def unchanged(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def unchanged(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """The photo."""
-    return Outcome(case.photo)
+    return Attempt(case.photo)
 
 
-def recoloured(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def recoloured(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """Each region in the colours of its style picture, as anybody could do without the truth.
 
     `beyond_recolour` and `closed` have a stronger recolouring as their zero: to the truth itself.
     """
-    return Outcome(pasted(case, [
+    return Attempt(pasted(case, [
         np.round(255 * ls.measure.recolour(
             case.photo, style.picture, mask, np.ones(style.picture.shape[:2], bool)
         )).astype(np.uint8)
@@ -76,17 +76,17 @@ def recoloured(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
     ]))  # fmt: skip
 
 
-def img2img(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def img2img(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """The whole photo renoised by 0.6 and denoised under one region's style, cut out, pasted.
 
     SDEdit, arXiv:2108.01073, once per region: what a user without a regional method does.
     """
     found = [_img2img(bench, case, index, style) for index, style in enumerate(styles)]
     rows = sum(rows for _, rows in found)
-    return Outcome(pasted(case, [picture for picture, _ in found]), {"rows": float(rows)})
+    return Attempt(pasted(case, [picture for picture, _ in found]), {"rows": float(rows)})
 
 
-def adain(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def adain(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """The photo's latent given the style picture's mean and spread per channel inside the mask.
 
     Adaptive instance normalization, arXiv:1703.06868 eq. 8, on latents instead of VGG features.
@@ -100,19 +100,19 @@ def adain(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
         own_mean, own_spread = _moments(latent, share)
         moved = (latent - own_mean) / own_spread * spread + mean
         pictures.append(_decoded(bench, moved, canvas))
-    return Outcome(pasted(case, pictures), {"rows": 0.0})
+    return Attempt(pasted(case, pictures), {"rows": 0.0})
 
 
-def oracle(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def oracle(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """The truth through the autoencoder: no edit on this backbone can pass it."""
     truths, canvas = case.truths or (), canvas_of(bench, case.photo)
     found = [_decoded(bench, encoded(bench, one), canvas) for one in truths]
-    return Outcome(pasted(case, found))
+    return Attempt(pasted(case, found))
 
 
-def redrawn(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+def redrawn(bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
     """The truth drawn anew: what an artist who masters the style could hope for."""
-    return Outcome(pasted(case, case.redrawn or ()))
+    return Attempt(pasted(case, case.redrawn or ()))
 
 
 def _img2img(bench: Bench, case: Case, index: int, style: ls.Style) -> tuple[Tensor, int]:

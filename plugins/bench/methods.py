@@ -11,13 +11,13 @@ import numpy as np
 import locstyle as ls
 
 from . import baselines
-from .baselines import PASTE_FEATHER, Bench, Outcome
+from .baselines import PASTE_FEATHER, Attempt, Bench
 from .cases import Case
 from .results import Kind
 from .settings import Settings
 from .styles import Styles, code_of, setup_seconds
 
-Run = Callable[[Bench, Case, Sequence[ls.Style]], Outcome]
+Run = Callable[[Bench, Case, Sequence[ls.Style]], Attempt]
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ class _Edits:
 
     fusion: str
 
-    def __call__(self, bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Outcome:
+    def __call__(self, bench: Bench, case: Case, styles: Sequence[ls.Style]) -> Attempt:
         wanted = edit(bench, case, self.fusion, styles)
         result = bench.editor.run(wanted, bench.on_step)
         rows, inverting = result.report.rows, result.report.inversion_rows
         setup = setup_seconds(list(styles))
         figures = {"rows": float(rows), "inversion_rows": float(inverting)}
         figures |= {} if setup is None else {"setup_seconds": setup}
-        return Outcome(np.asarray(result.photo.srgb.convert("RGB")), figures)
+        return Attempt(np.asarray(result.photo.srgb.convert("RGB")), figures)
 
 
 def _edits(
