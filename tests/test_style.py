@@ -583,5 +583,5 @@ def test_an_unknown_style_offers_the_nearest_name(
 
 
 def test_the_preview_of_the_header_is_base64_png(sites: Sites) -> None:
-    data = base64.b64decode(thumbnail(Image.new("RGBA", (400, 10))))
+    data = base64.b64decode(thumbnail(Image.new("RGBA", (400, 10), "red")))
     assert data.startswith(b"\x89PNG")
