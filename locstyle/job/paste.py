@@ -21,7 +21,7 @@ _STRIP = 256  # columns enlarged at once, to bound memory
 _BAND = 256  # rows compared at once
 
 
-class Kept(NamedTuple):
+class Change(NamedTuple):
     """The share of pixels outside all masks that are the input's, None where there is no outside;
     and the mean absolute change inside, in [0, 1]."""
 
@@ -55,7 +55,7 @@ def _strips(canvas: Canvas, work: Tensor, weight: Mask) -> Iterator[Part]:
         yield Part((x0 + left, upper), styled, own.part(own.bounds))
 
 
-def kept(before: Photo, after: Photo, weight: Mask) -> Kept:
+def kept(before: Photo, after: Photo, weight: Mask) -> Change:
     """What pasting changed, measured on the result."""
     height, width = weight.size
     outside = same = change = 0
@@ -72,4 +72,4 @@ def kept(before: Photo, after: Photo, weight: Mask) -> Kept:
         change += int(away[..., :3].sum(where=~untouched[..., None], dtype=np.int64))
     full = 2**after.depth - 1
     inside = height * width - outside
-    return Kept(same / outside if outside else None, change / max(3 * full * inside, 1))
+    return Change(same / outside if outside else None, change / max(3 * full * inside, 1))

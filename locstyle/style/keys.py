@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 PartName = Literal["down", "up", "alpha", "other"]
 
 
-class Part(NamedTuple):
+class KeyPart(NamedTuple):
     """What one key says: the module as the file spells it, and which part of its update this is."""
 
     module: str
@@ -63,19 +63,19 @@ def is_text_key(key: str) -> bool:
     return _TEXT.match(key) is not None
 
 
-def part_of(key: str) -> Part:
+def part_of(key: str) -> KeyPart:
     """The module and the part a key speaks of; `other` for every form we cannot apply."""
     if match := _OLD.match(key):
         inner = "to_out.0" if match[2] == "out" else f"to_{match[2]}"
-        return Part(_bare(f"{match[1]}.{inner}"), _PARTS[match[3]])
+        return KeyPart(_bare(f"{match[1]}.{inner}"), _PARTS[match[3]])
     for pattern, _ in _FORMS:
         if match := pattern.search(key):
-            return Part(_bare(key[: match.start()]), "other")
+            return KeyPart(_bare(key[: match.start()]), "other")
     if match := _NEW.match(key):
-        return Part(_bare(match[1]), _PARTS[match[2] or match[3]])
+        return KeyPart(_bare(match[1]), _PARTS[match[2] or match[3]])
     if match := _ALPHA.match(key):
-        return Part(_bare(match[1]), "alpha")
-    return Part(_bare(key), "other")
+        return KeyPart(_bare(match[1]), "alpha")
+    return KeyPart(_bare(key), "other")
 
 
 def reason(key: str) -> str:
