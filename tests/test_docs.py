@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import locstyle as ls
+import locstyle.testing as kit
 from locstyle.edit import Edit, Region
 from locstyle.edit.recipe import from_yaml
 
@@ -66,10 +67,21 @@ def test_the_segmenter_of_the_plugin_page_masks(module, photo, backbone):
             host.segmenter("contrast").segment(Image.new("L", (8, 8)), ls.Prompt())
 
 
-def test_the_segmenter_of_the_plugin_page_passes_the_kit(module):
-    from locstyle.testing import check_segmenter
+def test_what_the_plugin_page_offers_passes_the_kit(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("likeness.npy", np.random.default_rng(1).normal(size=(3, 8)))
+    kit.check_segmenter(module("acme_contrast").Contrast)
+    kit.check_style_encoder(module("acme_shuffle").Shuffle)
+    kit.check_fusion(module("acme_plain").Plain)
+    kit.check_metric(module("acme_likeness").Likeness)
 
-    check_segmenter(module("acme_contrast").Contrast)
+
+def test_the_plugin_page_shows_the_whole_kit():
+    page = (DOCS / "plugins.md").read_text(encoding="utf-8")
+    checks = [name for name in kit.__all__ if name.startswith("check_")]
+    assert len(checks) == 5
+    for name in checks:
+        assert f"| `{name}(" in page, name
 
 
 def test_the_style_encoder_of_the_plugin_page_makes_a_style(module, photo, backbone, tmp_path):

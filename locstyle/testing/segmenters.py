@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +14,7 @@ from locstyle.plugin.protocols import Prompt, Segmenter
 from locstyle.segments import Segment, order_segments
 from locstyle.segments.prompting import embedded
 from locstyle.testing.factories import with_defaults
+from locstyle.testing.traces import unchanged
 
 KINDS = frozenset({"points", "boxes", "text", "scribble", "everything"})
 """All kinds of prompt there are."""
@@ -88,16 +83,6 @@ def check_segmenter(
         if "text" in kinds:
             check.answer(Prompt(text=text))
         check.refusals()
-
-
-@contextmanager
-def unchanged(image: Image.Image) -> Iterator[None]:
-    """Asserts that the block leaves the picture and the process's global state as they were."""
-    before = _state(image)
-    yield
-    after = _state(image)
-    changed = [name for name, value in before.items() if after[name] != value]
-    assert not changed, f"changed: {', '.join(changed)}"
 
 
 class _Check:
@@ -232,20 +217,3 @@ def _box_iou(one: Corners, other: Corners) -> float:
     common = max(across, 0) * max(down, 0)
     areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (one, other)]
     return common / (sum(areas) - common)
-
-
-def _state(image: Image.Image) -> dict[str, Any]:
-    """What a segmenter must leave alone, by name."""
-    return {
-        "the picture": image.tobytes(),
-        "the environment": dict(os.environ),
-        "the working directory": Path.cwd(),
-        "numpy's random state": str(np.random.get_state()),
-        "torch's random state": torch.random.get_rng_state().tolist(),
-        "torch's default type": torch.get_default_dtype(),
-        "whether torch keeps gradients": torch.is_grad_enabled(),
-        "torch's threads": torch.get_num_threads(),
-        "OpenCV's threads": cv2.getNumThreads(),
-        "torch's determinism": torch.are_deterministic_algorithms_enabled(),
-        "cuDNN's benchmark mode": torch.backends.cudnn.benchmark,
-    }

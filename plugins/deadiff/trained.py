@@ -104,12 +104,13 @@ def load(path: Path) -> Trained:
             "train-qformer` and `locstyle convert` write"
         )
     sizes, inner, towers = (json.loads(header.pop(key)) for key in ("sizes", "inner", "towers"))
-    models = {part: clip_model(**facts) for part, facts in towers.items()}
+    told = {key: tuple(value) for key, value in sizes.items() if isinstance(value, list)}
+    with torch.random.fork_rng(devices=[]):  # a new layer draws weights that the file's replace
+        models = {part: clip_model(**facts) for part, facts in towers.items()}
+        network = ImageAdapter(QFormerSizes(**{**sizes, **told}), tuple(inner))
+        network.eval().requires_grad_(False)
     for part, model in models.items():
         model.load_state_dict(_under(f"tower.{part}.", tensors))
-    told = {key: tuple(value) for key, value in sizes.items() if isinstance(value, list)}
-    network = ImageAdapter(QFormerSizes(**{**sizes, **told}), tuple(inner))
-    network.eval().requires_grad_(False)
     network.load_state_dict(_under("network.", tensors))
     family = header.pop("family")
     return Trained(network, family, header, _under("calibration.", tensors), models)
