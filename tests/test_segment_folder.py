@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from locstyle.errors import OutputError
+from locstyle.files import MARKER
 from locstyle.photo import Photo
 from locstyle.segments import Segment
 from locstyle.segments.file import read_segments
@@ -29,7 +32,7 @@ def photo():
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != MARKER)
 
 
 def test_masks_and_list_say_the_same(tmp_path, photo):
@@ -71,6 +74,59 @@ def test_a_mask_painted_on_since_is_not_overwritten(tmp_path, photo):
         check_folder(tmp_path)
 
 
+def test_a_list_with_labels_of_ones_own_is_not_overwritten(tmp_path, photo):
+    write_folder(tmp_path, photo, bands(2), MADE_BY)
+    path = tmp_path / "segments.json"
+    edited = path.read_text("utf-8").replace('"score": null', '"score": null, "category_name": "x"')
+    path.write_text(edited, "utf-8")
+    assert [s.label for s in read_segments(path, SIZE)] == ["x", "x"]
+    with pytest.raises(OutputError, match=r"segments\.json: is not as"):
+        write_folder(tmp_path, photo, bands(1), MADE_BY)
+    assert path.read_text("utf-8") == edited and len(names(tmp_path)) == 4
+
+
+def dies_at_renaming(at, work):
+    """Whether a process of its own is killed at its `at`-th renaming; otherwise it does `work`."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    rename, left = os.rename, [at]
+
+    def killed(*given):
+        left[0] -= 1
+        if not left[0]:
+            os._exit(9)
+        rename(*given)
+
+    os.rename = killed
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("at", [1, 2, 4, 6, 9, 11])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_killed_at_any_renaming_no_list_names_what_is_not_there(tmp_path, photo, at, is_new):
+    """Old, new, or no list; and the next run goes on without complaint."""
+    folder = tmp_path / "parts"
+    if not is_new:
+        write_folder(folder, photo, bands(3), MADE_BY)
+    was_killed = dies_at_renaming(at, lambda: write_folder(folder, photo, bands(5), MADE_BY))
+    if not (folder / "segments.json").exists():
+        assert was_killed
+        assert is_new == (not folder.exists())
+    else:
+        listed = read_segments(folder / "segments.json", SIZE)
+        masks = [name for name in names(folder) if name[0].isdigit()]
+        assert len(listed) in (3, 5) and len(masks) == len(listed)
+        for name, segment in zip(masks, listed, strict=True):
+            assert (Photo.open(folder / name).pixels[..., 0] == 255 * segment.inside).all()
+    write_folder(folder, photo, bands(2), MADE_BY)
+    assert names(folder) == ["001.png", "002.png", "segments.json", "sheet.png"]
+    assert names(tmp_path) == ["parts"]
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError("disk full")])
 def test_nothing_is_left_of_a_run_that_breaks_off(tmp_path, photo, failure):
     def stop(step):
@@ -84,6 +140,26 @@ def test_nothing_is_left_of_a_run_that_breaks_off(tmp_path, photo, failure):
     fail(tmp_path / "old")
     fail(tmp_path / "new")
     assert names(tmp_path) == ["old"] and len(check_folder(tmp_path / "old")) == 5
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 6, 10])
+def test_an_exchange_that_fails_leaves_the_old_folder(tmp_path, photo, monkeypatch, at):
+    write_folder(tmp_path, photo, bands(3), MADE_BY)
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    rename, left = os.rename, [at]
+
+    def fail(*given):
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        rename(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", fail)
+        with pytest.raises(OutputError, match="No space left"):
+            write_folder(tmp_path, photo, bands(4), MADE_BY)
+    assert before == {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    write_folder(tmp_path, photo, bands(1), MADE_BY)
 
 
 def test_a_file_is_no_folder(tmp_path, photo):

@@ -1,16 +1,14 @@
 """What `locstyle segment` leaves in a folder: segments.json, sheet.png, and numbered masks.
 
-All of it is written or nothing is. Only what an earlier run wrote, and nobody changed since, is
-replaced.
+All of it is written or nothing is: a new folder appears with one renaming; in one that is there the
+list goes first and comes last, so that whatever a list names stands. Only what an earlier run
+wrote, and nobody changed since, is replaced.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,13 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locstyle.engine.progress import OnStep, Step, ignore
-from locstyle.errors import LocstyleError, OutputError, PhotoError
+from locstyle.errors import OutputError
+from locstyle.files import (
+    MARKER,
+    Ledger,
+    digest_of,
+    marker,
+    note_written,
+    settle,
+    sweep,
+    unfinished_folder,
+)
 from locstyle.photo import Photo
 from locstyle.segments import Segment
-from locstyle.segments.file import read_segments, write_segments
+from locstyle.segments.file import write_segments
 from locstyle.segments.sheet import segment_sheet
 
 LIST, SHEET = "segments.json", "sheet.png"
+_MAKER = "locstyle segment"
 _NUMBERED = re.compile(r"\d{3,}\.png")
 
 
@@ -37,21 +46,13 @@ def check_folder(folder: Path) -> list[Path]:
         OutputError: it is no folder, or holds a file of ours that we did not write or that was
             changed since; the message names it.
     """
-    if not folder.exists():
+    if not os.path.lexists(folder):
         return []
     if not folder.is_dir():
         raise OutputError(f"{folder}: is a file; name a folder")
-    there = [p for p in sorted(folder.iterdir()) if p.name in (LIST, SHEET) or _is_mask(p)]
-    if not there:
-        return []
-    earlier = _earlier(folder)
-    for path in there:
-        if earlier is None or (_is_mask(path) and not _holds(path, earlier)):
-            raise OutputError(
-                f"{path}: is not as `locstyle segment` writes it, so it stays; move it away or "
-                "choose another folder"
-            )
-    return there
+    names = [path.name for path in sorted(folder.iterdir()) if _is_ours(path.name)]
+    Ledger(folder, _MAKER).check(names)
+    return [folder / name for name in names]
 
 
 def write_folder(
@@ -71,14 +72,20 @@ def write_folder(
     Raises:
         OutputError: nothing was written and nothing replaced.
     """
-    replaced = check_folder(folder)
-    with _whole(folder, replaced) as new:
-        for number, segment in enumerate(segments if masks else (), start=1):
-            _save(new / mask_name(number, len(segments)), segment.inside)
-            on_step(Step("write", number, len(segments)))
-        sheet = segment_sheet(photo.srgb, segments)
-        sheet.save(new / SHEET)
-        write_segments(new / LIST, segments, photo, made_by)
+    check_folder(folder)
+    try:
+        with _whole(folder) as new:
+            for number, segment in enumerate(segments if masks else (), start=1):
+                _save(new / mask_name(number, len(segments)), segment.inside)
+                on_step(Step("write", number, len(segments)))
+            segment_sheet(photo.srgb, segments).save(new / SHEET)
+            write_segments(new / LIST, segments, photo, made_by)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: could not be written ({error.strerror or error}); free space or choose "
+            "another folder"
+        ) from error
+    note_written(folder)
 
 
 def mask_name(number: int, count: int) -> str:
@@ -86,31 +93,8 @@ def mask_name(number: int, count: int) -> str:
     return f"{number:0{max(3, len(str(count)))}d}.png"
 
 
-def _is_mask(path: Path) -> bool:
-    return _NUMBERED.fullmatch(path.name) is not None
-
-
-def _earlier(folder: Path) -> list[Segment] | None:
-    """The segments of the folder's own list; None if there is none of ours."""
-    try:
-        data = json.loads((folder / LIST).read_text("utf-8"))
-        height, width = data["photo"]["size"]
-        return read_segments(folder / LIST, (height, width))
-    except (OSError, ValueError, KeyError, TypeError, LocstyleError):
-        return None
-
-
-def _holds(path: Path, segments: Sequence[Segment]) -> bool:
-    """Whether a mask file is still what its number in `segments` says."""
-    number = int(path.stem)
-    if not 1 <= number <= len(segments):
-        return False
-    try:
-        pixels = Photo.open(path).pixels
-    except PhotoError:
-        return False
-    wanted = segments[number - 1].inside.astype(np.uint8) * 255
-    return np.array_equal(pixels[..., 0], wanted)
+def _is_ours(name: str) -> bool:
+    return name in (LIST, SHEET) or _NUMBERED.fullmatch(name) is not None
 
 
 def _save(path: Path, inside: NDArray[np.bool_]) -> None:
@@ -119,28 +103,64 @@ def _save(path: Path, inside: NDArray[np.bool_]) -> None:
 
 
 @contextmanager
-def _whole(folder: Path, replaced: Sequence[Path]) -> Iterator[Path]:
-    """An empty folder whose files take their places in `folder` when the block ends well."""
-    fresh = not folder.exists()
-    new = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=".locstyle-", dir=folder))
+def _whole(folder: Path) -> Iterator[Path]:
+    """An empty folder whose files are those of `folder` when the block ends well."""
+    if folder.exists():
+        sweep(folder)
+        with unfinished_folder(folder) as new:
+            yield new
+            _settled(new)
+            _exchange(new, folder)
+        return
+    with _parents(folder), unfinished_folder(folder.parent) as new:
         yield new
-        names = sorted((path.name for path in new.iterdir()), key=lambda name: name == LIST)
-        for path in replaced:
-            if path.name not in names:
-                path.unlink()
-        for name in names:  # the list last: where it stands, all it lists stands
-            os.replace(new / name, folder / name)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: could not be written ({error.strerror or error}); free space or choose "
-            "another folder"
-        ) from error
-    finally:
-        if new is not None:
-            shutil.rmtree(new, ignore_errors=True)
-        if fresh:
-            with suppress(OSError):  # it holds results
-                folder.rmdir()
+        (new / MARKER).write_bytes(marker({n: [d] for n, d in _settled(new).items()}))
+        settle(new / MARKER)
+        os.rename(new, folder)
+
+
+@contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """The folders above are there; those that were not go again if the block fails."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder.parent)
+        yield
+    except BaseException:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _settled(new: Path) -> dict[str, str]:
+    """The digests of the files in `new`, all of them on the disk."""
+    for path in new.iterdir():
+        settle(path)
+    return {path.name: digest_of(path) for path in sorted(new.iterdir())}
+
+
+def _exchange(new: Path, folder: Path) -> None:
+    """The files in `new` in the place of those that are ours in `folder`, or as it was.
+
+    The list goes first and comes last. Broken off by force, the folder has no list, its masks are
+    all old or all new, and the ledger knows them: the next run replaces them.
+    """
+    ledger, digests = Ledger(folder, _MAKER), _settled(new)
+    old = [path.name for path in check_folder(folder)]  # again: time has passed
+    ledger.enter(digests)
+    (aside := new / "old").mkdir()
+    moves = [(folder / n, aside / n) for n in sorted(old, key=lambda name: name != LIST)]
+    moves += [(new / n, folder / n) for n in sorted(digests, key=lambda name: name == LIST)]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, place in moves:
+            os.rename(source, place)
+            done.append((source, place))
+    except BaseException:
+        for source, place in reversed(done):
+            with suppress(OSError):  # the others still go back
+                os.rename(place, source)
+        raise
+    ledger.forget()

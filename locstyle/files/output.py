@@ -6,15 +6,16 @@ Light on purpose (no torch, no Pillow): the command line checks its output path 
 from __future__ import annotations
 
 import os
-import secrets
+import stat
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from difflib import get_close_matches
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
 
-from locstyle.errors import MaskError, OutputError, did_you_mean
+from locstyle.errors import OutputError, did_you_mean
+from locstyle.files.unfinished import Unfinished, sweep
 
 PHOTO_FORMATS = {
     ".png": "PNG",
@@ -29,12 +30,7 @@ PHOTO_FORMATS = {
 LARGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
 """Longest side in pixels that a format can hold."""
 
-
-CACHE = "LOCSTYLE_CACHE"
-"""The environment variable that names another cache folder."""
-
-_SHOWN = 5  # names an error lists
-_MASKS = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".npy", ".json")
+_written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
 
 class HasSize(Protocol):
@@ -72,8 +68,7 @@ def check_output(
         raise OutputError(
             f"{target}: cannot write {target.suffix or 'a file without ending'!r}; {hint}"
         )
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; name a file inside it")
+    check_regular(target)
     for source in inputs:
         if _same_file(target, Path(source)):
             raise OutputError(f"{target}: is also an input; choose another output name")
@@ -97,22 +92,49 @@ def check_format(path: Path, photo: HasSize) -> None:
         )
 
 
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse to write where something other than a regular file is: it would be replaced by one.
+
+    Raises:
+        OutputError: says what is there; also for a name that no file can have.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{os.fspath(path)!r}: cannot be a file ({_reason(error)}); choose another output name"
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{os.fspath(path)}: is a folder; name a file inside it")
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"{os.fspath(path)}: is no regular file but a device, a pipe or a socket; name a file"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _same_file(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:  # one of them does not exist (yet)
-        return one.resolve() == other.resolve()
+    except (OSError, ValueError):  # one of them does not exist (yet), or never can
+        return os.path.abspath(one) == os.path.abspath(other)
 
 
 def _check_writable(target: Path) -> None:
-    folder = target.resolve().parent
+    folder = Path(os.path.realpath(target)).parent
     if not folder.is_dir():
         raise OutputError(f"{target}: folder {str(folder)!r} does not exist; create it first")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{target}: the file is write-protected; choose another output name")
+    sweep(folder)
     try:
         # Trying is the only honest test: permission bits say nothing about quotas or mounts.
-        os.unlink(_new_file_beside(target))
+        Unfinished(folder, target.suffix).remove()
     except OSError as error:
         raise OutputError(
             f"{target}: cannot write in {str(folder)!r} ({error.strerror or error}); "
@@ -134,79 +156,60 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty file beside `path` with the same suffix; on success it takes its place.
 
-    Whatever the block raises, KeyboardInterrupt included, removes it and leaves `path` as it was.
+    Whatever the block raises, KeyboardInterrupt included, removes it and leaves `path` as it was;
+    what a killed run left behind goes with the next file written in that folder.
 
     Raises:
-        OutputError: for an OSError of the block or of the replacement (disk full, no permission).
+        OutputError: `path` is no regular file, or for an OSError of the block or of the
+            replacement (disk full, no permission).
     """
+    check_regular(path)
     target = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
-    temporary: Path | None = None
+    unfinished: Unfinished | None = None
     try:
-        temporary = _new_file_beside(target)
-        yield temporary
-        _settle(temporary, target)
+        sweep(target.parent)
+        unfinished = Unfinished(target.parent, target.suffix)
+        yield unfinished.path
+        settle(unfinished.path)
+        if sys.platform == "win32":  # which renames no open file; elsewhere it stays held till then
+            unfinished.release()
+        _take_place(unfinished.path, target)
     except OSError as error:
         raise OutputError(
             f"{os.fspath(path)}: could not be written ({error.strerror or error}); "
             "what was there before is untouched"
         ) from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):  # already in place, or the folder is gone
-                temporary.unlink()
+        if unfinished is not None:
+            unfinished.remove()
+    note_written(path)
 
 
-def _new_file_beside(target: Path) -> Path:
-    # Not tempfile: its files are 0600 whatever the user's umask says.
-    temporary = target.parent / f".locstyle-{secrets.token_hex(6)}{target.suffix}"
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return temporary
-
-
-def _settle(temporary: Path, target: Path) -> None:
-    with open(temporary, "rb") as file:
+def settle(path: Path) -> None:
+    """Makes the system write a file's content to its disk."""
+    with open(path, "r+b") as file:  # Windows flushes only what it may write
         os.fsync(file.fileno())
+
+
+def _take_place(temporary: Path, target: Path) -> None:
     if target.exists():
         os.chmod(temporary, target.stat().st_mode & 0o7777)
     os.replace(temporary, target)
 
 
-def existing(path: str, where: str) -> Path:
-    """A path that is a file.
-
-    Raises:
-        MaskError: it is none; names those in its folder that are called alike.
-    """
-    file, folder = Path(path), Path(path).parent
-    if file.is_file():
-        return file
-    if file.is_dir():
-        raise MaskError(f"{where}: {path!r} is a folder; name a file in it")
-    if not folder.is_dir():
-        raise MaskError(f"{where}: {path!r} is no file; there is no folder {str(folder)!r}")
-    there = sorted(x.name for x in folder.iterdir() if not x.name.startswith("."))
-    alike = get_close_matches(file.stem, {Path(name).stem for name in there}, n=3, cutoff=0.6)
-    if near := [name for name in there if Path(name).stem in alike][:_SHOWN]:
-        hint = f"did you mean {' or '.join(repr(str(file.with_name(name))) for name in near)}?"
-    else:
-        masks = [name for name in there if name.lower().endswith(_MASKS)]
-        more = ", …" if len(masks) > _SHOWN else ""
-        listed = ", ".join(masks[:_SHOWN]) + more if masks else "no mask file"
-        hint = f"its folder has {listed}; other selections are 'all', 'rest', 'point:x,y', …"
-    raise MaskError(f"{where}: {path!r} is no file; {hint}")
+@contextmanager
+def noted_files() -> Iterator[list[Path]]:
+    """What is written inside the `with`, as it was named, in order: for those who break it off."""
+    noted: list[Path] = []
+    token = _written.set(noted)
+    try:
+        yield noted
+    finally:
+        _written.reset(token)
 
 
-def cache_folder() -> Path:
-    """Where large files that many runs share may lie, such as weights; not made by asking.
-
-    LOCSTYLE_CACHE if it is set, else the platform's cache folder of this user.
-    """
-    if named := os.environ.get(CACHE):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "locstyle"
+def note_written(path: str | os.PathLike[str]) -> None:
+    """Says that `path` has its new content; what writes through this module need not."""
+    noted = _written.get()
+    if noted is not None and Path(path) not in noted:
+        noted.append(Path(path))

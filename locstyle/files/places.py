@@ -1,0 +1,57 @@
+"""Where things are: a file that was named, and this user's cache."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+from locstyle.errors import MaskError
+
+CACHE = "LOCSTYLE_CACHE"
+"""The environment variable that names another cache folder."""
+
+_SHOWN = 5  # names an error lists
+_MASKS = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".npy", ".json")
+
+
+def existing(path: str, where: str) -> Path:
+    """A path that is a file.
+
+    Raises:
+        MaskError: it is none; names those in its folder that are called alike.
+    """
+    file, folder = Path(path), Path(path).parent
+    if file.is_file():
+        return file
+    if file.is_dir():
+        raise MaskError(f"{where}: {path!r} is a folder; name a file in it")
+    if not folder.is_dir():
+        raise MaskError(f"{where}: {path!r} is no file; there is no folder {str(folder)!r}")
+    there = sorted(x.name for x in folder.iterdir() if not x.name.startswith("."))
+    alike = get_close_matches(file.stem, {Path(name).stem for name in there}, n=3, cutoff=0.6)
+    if near := [name for name in there if Path(name).stem in alike][:_SHOWN]:
+        hint = f"did you mean {' or '.join(repr(str(file.with_name(name))) for name in near)}?"
+    else:
+        masks = [name for name in there if name.lower().endswith(_MASKS)]
+        more = ", …" if len(masks) > _SHOWN else ""
+        listed = ", ".join(masks[:_SHOWN]) + more if masks else "no mask file"
+        hint = f"its folder has {listed}; other selections are 'all', 'rest', 'point:x,y', …"
+    raise MaskError(f"{where}: {path!r} is no file; {hint}")
+
+
+def cache_folder() -> Path:
+    """Where large files that many runs share may lie, such as weights; not made by asking.
+
+    LOCSTYLE_CACHE if it is set, else the platform's cache folder of this user.
+    """
+    if named := os.environ.get(CACHE):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "locstyle"
