@@ -80,6 +80,7 @@ from .errors import SelectionError as SelectionError
 from .errors import SiteError as SiteError
 from .errors import StyleError as StyleError
 from .errors import did_you_mean as did_you_mean
+from .files import Ledger as Ledger
 from .files import cache_folder as cache_folder
 from .files import write_atomic as write_atomic
 from .job.cache import TrajectoryCache as TrajectoryCache

@@ -1,6 +1,22 @@
 """`python -m locstyle` is the command line."""
 
-from locstyle.cli import main
+from __future__ import annotations
+
+import sys
+
+CANCELLED = 130  # as a shell has it after Ctrl-C
+
+
+def main() -> None:
+    """The command line; broken off while it is still being loaded, it ends in one sentence."""
+    try:
+        from locstyle.cli import main as command_line
+
+        command_line(prog_name="locstyle")
+    except KeyboardInterrupt:
+        sys.stderr.write("cancelled; nothing was written\n")
+        sys.exit(CANCELLED)
+
 
 if __name__ == "__main__":
-    main(prog_name="locstyle")
+    main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO  # Any: what click hands through
 
 import click
@@ -16,6 +18,7 @@ from locstyle.cli.styles import styles
 from locstyle.cli.stylize import stylize
 from locstyle.cli.train import train
 from locstyle.errors import LocstyleError, RecipeError, SelectionError
+from locstyle.files import cache_folder, noted_files
 from locstyle.plugin.host import Host, default_host
 
 CANCELLED = 130  # as a shell has it after Ctrl-C
@@ -39,7 +42,7 @@ class CommandLine(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), noted_files() as written:
             warnings.filterwarnings("always", module="locstyle")
             warnings.showwarning = _show_warning
             try:
@@ -52,7 +55,7 @@ class CommandLine(click.Group):
                 click.echo(f"error: {words}", err=True)
                 ctx.exit(2 if isinstance(error, RecipeError) else 1)
             except KeyboardInterrupt:
-                click.echo("cancelled; nothing was written", err=True)
+                click.echo(f"cancelled; {_said(written)}", err=True)
                 ctx.exit(CANCELLED)
 
     def _with_plugins(self, ctx: click.Context) -> click.Group:
@@ -74,6 +77,14 @@ def _host(ctx: click.Context) -> Host:
         ctx.obj = default_host()
     host: Host = ctx.obj
     return host
+
+
+def _said(written: Sequence[Path]) -> str:
+    """What a cancelled command leaves behind, in words, but for what is kept for later runs."""
+    cache = cache_folder()
+    left = [path for path in written if path.exists() and cache not in path.parents]
+    names = ", ".join(dict.fromkeys(map(str, left)))
+    return f"written before that: {names}" if names else "nothing was written"
 
 
 def _show_warning(

@@ -14,6 +14,7 @@ import locstyle as ls
 from .plots import axis_figure, plot_bars, plot_scatter, plot_styles
 from .results import GATE, METRIC, CaseFacts, Figure, Results
 from .sheet import picture_path
+from .store import MAKER
 from .summary import HEADINGS, Summary, heading, with_interval, written
 
 NEEDED = ("jinja2", "matplotlib")
@@ -55,9 +56,7 @@ def write_report(results: Results, out: Path) -> Path:
         OutputError: the file cannot be written.
     """
     check_extra()
-    path = out / "report.html"
-    ls.write_atomic(path, render(results, out).encode())
-    return path
+    return ls.Ledger(out, MAKER).write("report.html", render(results, out).encode())
 
 
 def render(results: Results, out: Path) -> str:

@@ -11,6 +11,7 @@ import locstyle as ls
 
 from .cases import slug
 from .results import CaseFacts, Results
+from .store import MAKER
 from .summary import Summary
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def write_sheet(results: Results, out: Path, *, rows: int = 8) -> Path:
     drawn = _draw(chosen, columns, out)
     file = io.BytesIO()
     drawn.save(file, "PNG", optimize=True)
-    path = out / "sheet.png"
-    ls.write_atomic(path, file.getvalue())
-    return path
+    return ls.Ledger(out, MAKER).write("sheet.png", file.getvalue())
 
 
 def picture_path(out: Path, case: str, name: str) -> Path:

@@ -1,16 +1,21 @@
-"""A run's folder: records that appear whole or not at all, so that a run can stop anywhere."""
+"""A run's folder: records that appear whole or not at all, so that a run can stop anywhere.
+
+A ledger says which files are a run's: no other is ever replaced or thrown away.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any  # JSON
 
 import numpy as np
+from PIL import Image
 
 import locstyle as ls
 
@@ -19,6 +24,7 @@ from .results import Results, Score, finite
 from .settings import Settings
 
 FORMAT = 2  # of a record; raise it when figures change their meaning
+MAKER = "locstyle bench quality"
 PARTS = ("runs", "pictures", "settings.json", "results.json", "report.html", "sheet.png")
 
 
@@ -27,6 +33,7 @@ class Store:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self.ledger = ls.Ledger(out, MAKER)
 
     @classmethod
     def open(cls, settings: Settings, *, fresh: bool = False) -> Store:
@@ -35,13 +42,15 @@ class Store:
         `fresh` throws away what an earlier run left there; styles stay, they know if they fit.
 
         Raises:
-            OutputError: it cannot be written, or holds a run with other settings.
+            OutputError: it cannot be written, holds a run with other settings, or something of
+                these names that no run wrote.
         """
-        store = cls(settings.out)
         try:
             settings.out.mkdir(parents=True, exist_ok=True)
+            store = cls(settings.out)
+            store.ledger.check(store._there())
             if fresh:
-                store._clear()
+                store.ledger.remove(store._there())
         except OSError as error:
             raise ls.OutputError(
                 f"{settings.out}: cannot be written ({error.strerror or error}); choose another "
@@ -64,13 +73,13 @@ class Store:
         """A finished record; its picture must be there already."""
         plain = [{**asdict(score), "figures": finite(score.figures)} for score in scores]
         record = {"key": key, "picture": self._seen(case, method), "scores": plain}
-        self._write(self._record(case, method), record)
+        self._write(self._record(case, method), _json(record))
 
     def picture(self, case: str, name: str, picture: Picture) -> None:
         """OUT/pictures/<case>/<name>.png."""
-        path = self._picture(case, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ls.Photo.from_image(picture).save(path)
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        self._write(self._picture(case, name), file.getvalue())
 
     def case(self, case: Case) -> None:
         """What a case consists of, as pictures."""
@@ -88,7 +97,7 @@ class Store:
 
     def finish(self, results: Results) -> Path:
         """OUT/results.json."""
-        self._write(self.out / "results.json", results.to_dict())
+        self._write(self.out / "results.json", _json(results.to_dict()))
         return self.out / "results.json"
 
     def _agree(self, decisive: Mapping[str, Any]) -> None:
@@ -99,7 +108,7 @@ class Store:
         except (OSError, ValueError) as error:
             raise ls.OutputError(f"{path}: cannot be read; give --fresh to begin anew") from error
         if there is None:
-            self._write(path, wanted)
+            self._write(path, _json(wanted))
             return
         other = [key for key in {**there, **wanted} if there.get(key) != wanted.get(key)]
         if other:
@@ -109,13 +118,15 @@ class Store:
                 "give --fresh to throw that run away"
             )
 
-    def _clear(self) -> None:
+    def _there(self) -> Iterator[str]:
+        """What is in the folder under names that a run would write."""
         for name in PARTS:
             path = self.out / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                found = (one for one in sorted(path.rglob("*")) if one.suffix in (".png", ".json"))
+                yield from (one.relative_to(self.out).as_posix() for one in found)
+            elif os.path.lexists(path):
+                yield name
 
     def _record(self, case: str, method: str) -> Path:
         return self.out / "runs" / case / f"{slug(method)}.json"
@@ -128,10 +139,12 @@ class Store:
         path = self._picture(case, method)
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
-    @staticmethod
-    def _write(path: Path, data: Mapping[str, Any]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ls.write_atomic(path, json.dumps(data, indent=1, allow_nan=False).encode())
+    def _write(self, path: Path, data: bytes) -> None:
+        self.ledger.write(path.relative_to(self.out).as_posix(), data)
+
+
+def _json(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, indent=1, allow_nan=False).encode()
 
 
 def record_key(*facts: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,8 +72,15 @@ class Styles:
         facts = [encoder, given, backbone.digest, seed, picture.prompt, pixels, code]
         stamp = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         path = self.settings.out / "styles" / f"{encoder}-{slug(picture.name)}.safetensors"
-        if path.exists() and (old := self._open(path)).meta.get(STAMP) == stamp:
-            return old
+        if os.path.lexists(path):
+            made = self._open(path).meta.get(STAMP)
+            if made == stamp:
+                return self._open(path)
+            if made is None:
+                raise ls.OutputError(
+                    f"{path}: is no style that `locstyle bench quality` made, so it stays; move it "
+                    "away or choose another folder"
+                )
         maker: Any = self.editor.host.style_encoder(encoder, given)
         request = ls.StyleRequest(
             picture.name, picture.prompt, seed=seed, made_by="locstyle bench quality"

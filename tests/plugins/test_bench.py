@@ -290,7 +290,7 @@ def test_a_second_run_does_nothing_twice_and_a_lost_record_is_made_again(
     assert run_quality(settings, host).to_dict() == first.to_dict()
     assert done == [] and Quick.made == []
     (record,) = settings.out.glob("runs/*/recolour.json")
-    record.write_text(record.read_text()[:40])
+    record.unlink()
     (picture,) = settings.out.glob("pictures/*/oracle.png")
     picture.unlink()
     assert untimed(run_quality(settings, host)) == untimed(first)
@@ -382,6 +382,29 @@ def test_other_settings_are_refused_by_name_unless_told_to_begin_anew(host, sett
     assert run_quality(replace(other, methods=("recolour",)), host).methods == {
         "recolour": "baseline"
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["report.html", "settings.json", "pictures/mine.png", "runs/mine.json"]
+)
+def test_what_no_run_wrote_is_neither_replaced_nor_thrown_away(host, settings, name):
+    path = settings.out / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    few = replace(settings, methods=("input",), leak=False)
+    for fresh in (False, True):
+        with pytest.raises(ls.OutputError, match="is not as `locstyle bench quality` writes it"):
+            run_quality(few, host, fresh=fresh)
+    assert [p for p in settings.out.rglob("*") if p.is_file()] == [path]
+    assert path.read_text() == "mine"
+
+
+def test_beginning_anew_leaves_what_was_put_beside_a_run(host, settings):
+    few = replace(settings, methods=("input",), leak=False)
+    run_quality(few, host)
+    (settings.out / "pictures" / "notes.txt").write_text("mine")
+    run_quality(replace(few, seed=3), host, fresh=True)
+    assert (settings.out / "pictures" / "notes.txt").read_text() == "mine"
 
 
 def test_real_pictures_are_scored_without_a_truth(host, settings, tmp_path):
