@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.files import write_atomic
+from locstyle.files import is_file, write_atomic
+from locstyle.style.tensors import read_tensors
 
 _KEY = "locstyle.training"
 
@@ -40,25 +42,38 @@ class Bookmark:
         Raises:
             StyleError: the file is damaged or another training's.
         """
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return None
         try:
-            with safe_open(str(self.path), framework="pt") as opened:
-                key = (opened.metadata() or {}).get(_KEY)
-                state = {name: opened.get_tensor(name) for name in opened.keys()}
-        except (SafetensorError, OSError, ValueError) as error:
+            header, state = read_tensors(self.path)
+        except (OSError, ValueError) as error:
             raise StyleError(
                 f"{self.path}: not readable as a training's progress ({error}); delete it to begin "
                 "anew"
             ) from error
-        if key != self.key:
+        if header.get(_KEY) != self.key:
             raise StyleError(
                 f"{self.path}: the progress of another training (other pictures, options, seed or "
                 "backbone); delete it to begin anew, or choose another output"
             )
+        os.utime(self.path)  # tells `stamp` that it was taken up
         return state
 
     def keep(self, state: Mapping[str, Tensor]) -> None:
         """Writes the file, whole or not at all."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         write_atomic(self.path, safetensors.torch.save(tensors, metadata={_KEY: self.key}))
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What changes whenever a training takes up or keeps a bookmark; None for any other file."""
+    if not is_file(path):
+        return None
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            if _KEY not in (opened.metadata() or {}):
+                return None
+        facts = path.stat()
+    except (SafetensorError, OSError, ValueError):
+        return None
+    return facts.st_ino, facts.st_mtime_ns

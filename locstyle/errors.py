@@ -19,11 +19,13 @@ A message says where · what we got · what we accept · what to do: lower case,
 
 from __future__ import annotations
 
+import reprlib
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Self
+from typing import Any, Self
 
+_LONGEST = 300  # characters of a value that a message shows
 _CONTEXT = 60  # characters of a selection shown to either side of the caret
 
 
@@ -89,10 +91,37 @@ class PluginError(LocstyleError):
     """A plugin that failed to import or register; names its distribution."""
 
 
+def shown(value: object) -> str:
+    """A value as an error message shows it: its `repr`, cut where it is long, deep or wide."""
+    text = _Repr().repr(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+class _Repr(reprlib.Repr):
+    """Values behind aliases are never written out: their number may be astronomical."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = 8
+        self.maxstring = self.maxother = self.maxlong = 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python itself refuses to write out what has more than 4300 digits.
+        return super().repr_int(x, level) if x.bit_length() < 2**12 else "a number beyond 10**1232"
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the order of the file, not sorted as `reprlib` does."""
+        if level <= 0 and x:
+            return "{...}"
+        pairs = [f"{self.repr1(k, level - 1)}: {self.repr1(x[k], level - 1)}" for k in list(x)[:8]]
+        return f"{{{', '.join(pairs + ['...'] * (len(x) > 8))}}}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The ending of an error message about an unknown name: the nearest one, or all there are."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    close = get_close_matches(name[:200], names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none is known"

@@ -13,9 +13,11 @@ from typing import ClassVar
 import click
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from locstyle.bookmark import Bookmark
 from locstyle.cli import main
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import read_options
@@ -108,7 +110,7 @@ def tiny(backbone):
 
 @pytest.fixture(scope="module")
 def host(tiny):
-    host = Host(allow=["lora", "diffstyler", "singlepass"])
+    host = Host(allow=["lora", "reference", "diffstyler", "singlepass"])
     with host.temporarily(tiny, name="tiny-plugin"):
         yield host
 
@@ -516,11 +518,30 @@ def test_a_stopped_training_goes_on_and_leaves_only_the_style(locstyle, folder, 
     )  # fmt: skip
     with monkeypatch.context() as patched:
         patched.setattr(bars, "_Bars", Stopped)
-        assert locstyle(*asked).exit_code != 0
+        stopped = locstyle(*asked)
+    assert stopped.stderr.endswith("cancelled; written before that: mine.resume\n")
     assert [path.name for path in folder.glob("mine*")] == ["mine.resume"]
     done = locstyle(*asked)
     assert done.exit_code == 0, done.stderr
     assert [path.name for path in folder.glob("mine*")] == ["mine.safetensors"]
+
+
+def test_a_file_that_is_only_called_like_a_bookmark_stays(locstyle, folder):
+    """Also a bookmark of another training: its hours are not this one's to throw away."""
+    quick = ("-O", "steps=1", "-O", "rank=1", "-O", "crops=1", "-O", "batch=1")
+    lora = ("train", "lora", "photo.png", "--backbone", "tiny", *quick)
+    assert locstyle(*lora, "-o", "old.safetensors").exit_code == 0
+    keeper = Bookmark(folder / "old.resume", "another training")
+    keeper.keep({"losses": torch.zeros(1)})
+    for name in ("old", "mine"):
+        if name == "mine":
+            (folder / "mine.resume").write_text("my notes")
+        before = (folder / f"{name}.resume").read_bytes()
+        done = locstyle(
+            "train", "reference", "photo.png", "-o", f"{name}.safetensors", "--backbone", "tiny"
+        )
+        assert done.exit_code == 0, done.stderr
+        assert (folder / f"{name}.resume").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -532,6 +553,7 @@ def test_a_stopped_training_goes_on_and_leaves_only_the_style(locstyle, folder, 
         (["lorra", "photo.png", "-o", "x.safetensors"], 2, "did you mean 'lora'?"),
         (["lora", "photo.png", "-o", "x.safetensors", "-O", "rnak=3"], 2, "did you mean 'rank'?"),
         (["lora", "photo.png", "-o", "x.safetensors", "--preset", "x"], 2, "no preset 'x'"),
+        (["lora", "photo.png", "-o", "x.safetensors", "--seed", f"{2**63}"], 2, "not in the range"),
     ],
 )
 def test_train_refuses_mistakes_before_any_work(locstyle, folder, tiny, arguments, code, message):

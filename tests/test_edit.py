@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -361,3 +363,91 @@ def test_yaml_is_read_without_its_traps():
         "h": -0.5,
         "i": None,
     }
+
+
+BOMB = "\n".join(
+    ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    + [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+)
+
+CHAIN = "\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 40))])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{BOMB}\nregions: *a11", "more than 20000 values, aliases counted"),
+        ("fusion: &a {name: x, options: {b: *a}}", "an alias for something that holds it"),
+        ("a: &a [1]\nb: [*a, *a]", "a: no such key|locstyle: got None"),
+        ("\n".join(f"{' ' * i}a:" for i in range(40)), "more than 32 lists and mappings"),
+        (
+            "\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 40))]),
+            "32 lists",
+        ),
+        ("a: " + "[" * 5000, "not valid YAML"),
+        ("a: !!timestamp abc", r"'!!timestamp' is not read"),
+        ("a: !!int [1]", r"'!!int' is not read"),
+        ("a: !!bool maybe", r"'!!bool' is not read"),
+        ("a: !!python/object:os.system x", "is not read; leave it out"),
+        ("a: " + "1" * 5000, "not valid YAML"),
+        ("#" * 200_000, "200000 characters; a recipe has at most"),
+    ],
+)
+def test_recipes_that_mean_more_than_they_say_are_refused_at_once(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=message.replace("200000 characters", "MiB|characters")):
+        Edit.open(tmp_path / "r.yaml")
+    with pytest.raises(RecipeError, match=message):
+        Edit.from_dict(from_yaml(text, "text"))
+
+
+def test_json_recipes_have_the_same_bounds() -> None:
+    for text, message in {
+        "[" * 40 + "]" * 40: "more than 32 lists and mappings inside each other",
+        "[" * 100_000: "not valid JSON",
+        '{"a": 1, "a": 2}': "key 'a' stands twice",
+        '"' + "x" * 3 * 2**20 + '"': "a recipe has at most",
+        f"[{'0,' * 30_000}0]": "more than 20000 values",
+    }.items():
+        with pytest.raises(RecipeError, match=message):
+            from_json(text, "text")
+    many = {f"k{i}": i for i in range(8_000)}
+    assert from_json(json.dumps(many), "text") == many
+
+
+def test_refusals_of_endless_values_are_short() -> None:
+    deep: Any = "x"
+    for _ in range(40):
+        deep = [deep] * 10
+    for value in (deep, {"k": deep}, "x" * 10**6, 10**5000, 10**400, -(10**400)):
+        with pytest.raises(RecipeError) as caught:
+            Edit("a.png", [Region("all", "x")], feather=value)
+        assert len(str(caught.value)) < 1500
+    for key in ("steps", "seed", "size"):
+        with pytest.raises(RecipeError, match=f"{key}: got"):
+            Edit("a.png", [Region("all", "x")], **{key: 10**400})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_recipes_with_a_byte_order_mark_are_read(tmp_path: Path, encoding: str) -> None:
+    text = "locstyle: 1\nimage: ä.png\nregions: [{mask: all, style: x}]\n"
+    (tmp_path / "r.yaml").write_text(text, encoding)
+    if encoding in ("utf-8-sig", "utf-16"):
+        assert Edit.open(tmp_path / "r.yaml").image == str(tmp_path / "ä.png")
+    else:
+        with pytest.raises(RecipeError, match=r"cannot be read as a recipe|not valid YAML"):
+            Edit.open(tmp_path / "r.yaml")
+
+
+def test_a_recipe_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with open(tmp_path / "sparse.yaml", "wb") as file:
+        file.truncate(20 * 2**30)
+    for name, message in {
+        "pipe.yaml": "no regular file",
+        "sparse.yaml": "read are at most",
+    }.items():
+        with pytest.raises(RecipeError, match=message):
+            Edit.open(tmp_path / name)

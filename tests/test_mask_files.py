@@ -174,8 +174,8 @@ def test_files_that_are_no_such_mask(tmp_path: Path) -> None:
         (lambda: open_mask(tmp_path / "labels.npy", SIZE, pick="dog"), "is no number"),
         (lambda: open_mask(tmp_path / "stack.npy", SIZE), "holds 2 masks; say which, as #1 to #2"),
         (lambda: open_mask(tmp_path / "stack.npy", SIZE, pick="3"), "holds 2 masks"),
-        (lambda: open_mask(tmp_path / "pickle.npy", SIZE), "is no array of numbers"),
-        (lambda: open_mask(tmp_path / "none.npy", SIZE), "is no array of numbers"),
+        (lambda: open_mask(tmp_path / "pickle.npy", SIZE), "an array of 'object'; give booleans"),
+        (lambda: open_mask(tmp_path / "none.npy", SIZE), "cannot be read: no such file"),
         (lambda: open_map(tmp_path / "none.png", SIZE, 1), r"none\.png"),
     ]
     for read, message in cases:
@@ -206,3 +206,51 @@ def test_luminance_ranges() -> None:
         luminance_range(photo, 0.4, 0.5)
     with pytest.raises(MaskError, match="is no range"):
         luminance_range(photo, 0.5, 0.4)
+
+
+def npy(path: Path, header: str, data: bytes = b"") -> Path:
+    """A file with any header, also one that its data does not bear out."""
+    text = header.encode() + b" " * (118 - len(header) % 64) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (40, 1000000000)}", "has 3200000"),
+        ("{'descr': '<f4', 'fortran_order': True, 'shape': (10**6, 10**6)}", "is no array"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 30)}", "a shape of"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 30)}", "a shape of|bytes, but"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (9, 9)", "its header is cut off"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (20, 30)}", "'object'; give booleans"),
+        ("{'descr': '<U5', 'fortran_order': False, 'shape': (20, 30)}", "U5'; give booleans"),
+        ("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (20, 30)}", "give booleans"),
+        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (20, 30)}", "give booleans"),
+        ("[" * 90, "is no array of numbers"),
+    ],
+)
+def test_arrays_are_not_believed_before_their_header_is_checked(
+    tmp_path: Path, header: str, message: str
+) -> None:
+    with pytest.raises(MaskError, match=message):
+        open_mask(npy(tmp_path / "a.npy", header, bytes(4 * 600)), SIZE)
+
+
+def test_one_layer_of_a_stack_is_read_as_it_lies(tmp_path: Path) -> None:
+    stack = np.stack([~INSIDE, INSIDE, INSIDE & False])
+    for name, array in {"rows": stack, "columns": np.asfortranarray(stack)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        mask = open_mask(tmp_path / f"{name}.npy", SIZE, pick="2")
+        assert (mask.values.numpy() == INSIDE).all()
+    np.savez(tmp_path / "a.npz", INSIDE)
+    (tmp_path / "a.npz").rename(tmp_path / "archive.npy")
+    with pytest.raises(MaskError, match=r"an archive of arrays \(\.npz\)"):
+        open_mask(tmp_path / "archive.npy", SIZE)
+
+
+def test_numbers_that_are_none_are_not_listed(tmp_path: Path) -> None:
+    for value in (np.inf, np.nan, -1.0):
+        np.save(tmp_path / "a.npy", np.full(SIZE, value))
+        with pytest.raises(MaskError, match="nothing is 1; it has no number"):
+            open_mask(tmp_path / "a.npy", SIZE, pick="1")

@@ -243,7 +243,13 @@ def test_alpha_as_painting_programs_leave_it() -> None:
         (np.full(SIZE, 255.0), "values from 255 to 255; masks of floats lie in"),
         (np.full(SIZE, -0.5), "values from -0.5"),
         (disc().astype(np.uint8), "brightest value is 1 of 255"),
-        (disc().astype(np.int64), "int64; give booleans"),
+        (2 * disc().astype(np.int64), "int64 with values from 0 to 2; give booleans"),
+        (-disc().astype(np.int8), "int8 with values from -1 to 0; give booleans"),
+        (disc().astype("M8[s]"), r"datetime64\[s\]; give booleans"),
+        (disc().astype("S5"), "S5; give booleans"),
+        (disc().astype(complex), "complex128; give booleans"),
+        (np.full(SIZE, None), "object; give booleans"),
+        (torch.ones(SIZE, device="meta"), "holds no plain numbers"),
         (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\)"),
         (np.zeros((4, 4, 7)), r"shape \(4, 4, 7\)"),
         (5, "int is no mask; give a selection"),
@@ -254,6 +260,14 @@ def test_alpha_as_painting_programs_leave_it() -> None:
 def test_pictures_that_are_no_masks(picture: Any, message: str, photo: Photo) -> None:
     with pytest.raises(MaskError, match=rf"regions\[1\]\.mask: .*{message}"):
         read_mask(picture, photo, where="regions[1].mask")
+
+
+def test_zeros_and_ones_of_any_type_but_a_pictures_are_a_mask(photo: Photo) -> None:
+    for kind in (bool, np.int64, np.int8, np.uint32, np.float16, np.float64):
+        mask = read_mask(disc().astype(kind), photo, where="mask")
+        assert (mask.values.numpy() == disc()).all()
+    soft = torch.from_numpy(disc()).to(torch.bfloat16)
+    assert (read_mask(soft, photo, where="mask").values.numpy() == disc()).all()
 
 
 def test_masks_made_by_hand_are_checked_too(photo: Photo) -> None:

@@ -122,6 +122,11 @@ def test_segments_of_one_label_are_joined(tmp_path: Path) -> None:
         ([{"segmentation": [[1, 2, 3, 4, "5", 6]]}], "at least three points"),
         ([{"segmentation": [[1, 2, 3, 4, 1e9, 6]]}], "far outside the photo; x lies in 0-30"),
         ([{"segmentation": [[1, 2, 3, 4, float("nan"), 6]]}], "far outside"),
+        ([{"segmentation": [[0, 0, 29, 19] * 80_000]}], "runs along more than"),
+        ([{"segmentation": {"size": [20], "counts": [600]}}], r"size \[20\]; give"),
+        ([{"segmentation": {"size": [20, "x"], "counts": [600]}}], "give .height, width."),
+        ([{"segmentation": {"size": [20, 10**400], "counts": [600]}}], "but the photo is"),
+        ([{"segmentation": {"size": [20, 30], "counts": "o" * 100_000}}], "do not add up"),
     ],
 )
 def test_files_that_hold_no_segments_of_the_photo(tmp_path: Path, data: Any, message: str) -> None:
@@ -146,3 +151,13 @@ def test_what_is_no_json(tmp_path: Path) -> None:
         read_segments(path, SIZE)
     with pytest.raises(MaskError, match=r"'b\.json': cannot be read"):
         read_segments(tmp_path / "b.json", SIZE)
+
+
+def test_ids_names_and_scores_of_other_types_are_none(tmp_path: Path) -> None:
+    shape = {"size": list(SIZE), "counts": [100, 10, 490]}
+    for score in (10**400, float("nan"), float("inf"), "high", [1], None, True):
+        entry = {"id": [1], "category_id": {"a": 1}, "score": score, "segmentation": shape}
+        data = {"annotations": [entry], "categories": [{"id": [2], "name": "x"}]}
+        (tmp_path / "a.json").write_text(json.dumps(data))
+        (segment,) = read_segments(tmp_path / "a.json", SIZE)
+        assert segment.area == 10 and segment.score in (None, 1.0)

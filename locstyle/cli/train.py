@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=PATH, required=True, help="The .safetensors file to write.")
 @click.option("--prompt", default="", help="The words the style will answer to.")
 @click.option("--name", help="The style's name; the file's if not given.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--licence", default="", help="Of the pictures, for the file's header.")
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
 @click.option("--preset", help="A preset of the encoder.")
@@ -61,14 +62,25 @@ def train(
     maker = host.style_encoder(encoder, read_options(options), preset=preset)
     backbone, device = str(given.pop("backbone")), str(given.pop("device"))
     request = _request(ctx, output, given)
-    style = _encode(host, (encoder, maker), images, request, (backbone, device))
-    style.save(output)
-    output.with_suffix(".resume").unlink(missing_ok=True)
+    with _finished(output.with_suffix(".resume")):
+        style = _encode(host, (encoder, maker), images, request, (backbone, device))
+        style.save(output)
     if as_json:
         print_json(_facts(style, output))
     else:
         click.echo(f"{style!r}", err=True)
         click.echo(output)
+
+
+@contextmanager
+def _finished(bookmark: Path) -> Iterator[None]:
+    """Removes the bookmark that the block took up or kept; any other file of that name stays."""
+    from locstyle.bookmark import stamp
+
+    before = stamp(bookmark)
+    yield
+    if stamp(bookmark) not in (None, before):
+        bookmark.unlink()
 
 
 def _request(

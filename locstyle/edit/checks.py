@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locstyle.edit.recipe import Plain
-from locstyle.errors import RecipeError
+from locstyle.errors import RecipeError, shown
 
 
 def refusal(where: str, value: object, accepted: str) -> RecipeError:
-    return RecipeError(f"{where}: got {value!r}; give {accepted}")
+    return RecipeError(f"{where}: got {shown(value)}; give {accepted}")
 
 
 def text(value: object, where: str, *, empty: bool = True) -> str:
@@ -32,9 +32,13 @@ def number(value: object, where: str, low: float, high: float = math.inf) -> flo
     accepted = f"a number in [{low:g}, {high:g}]" if high < math.inf else f"a number ≥ {low:g}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise refusal(where, value, accepted)
-    if not (math.isfinite(value) and low <= value <= high):
+    try:
+        given = float(value)
+    except OverflowError as error:  # a whole number beyond 10**308
+        raise refusal(where, value, accepted) from error
+    if not (math.isfinite(given) and low <= given <= high):
         raise refusal(where, value, accepted)
-    return float(value)
+    return given
 
 
 def whole(value: object, where: str, low: int, high: int) -> int:
@@ -79,7 +83,7 @@ def file(value: Any, where: str, accepted: str) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     is_plain = value is None or isinstance(value, (bool, int, float, bytes, Mapping, list, tuple))
-    if is_plain or (isinstance(value, str) and not value):
+    if is_plain or (isinstance(value, str) and (not value or "\0" in value)):
         raise refusal(where, value, accepted)
     return value
 

@@ -18,7 +18,7 @@ from locstyle.edit.fields import make, plain_fields, set_field
 from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.edit.region import Region
 from locstyle.edit.styling import Styling
-from locstyle.errors import RecipeError
+from locstyle.errors import RecipeError, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ class Edit:
         version = given.pop("locstyle", None)
         if version not in (1, VERSION) or isinstance(version, bool):
             raise RecipeError(
-                f"locstyle: got {version!r}; give the recipe version, `locstyle: {VERSION}`"
+                f"locstyle: got {shown(version)}; give the recipe version, `locstyle: {VERSION}`"
             )
         if version == 1:
             given = version_1.completed(given)

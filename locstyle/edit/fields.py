@@ -28,7 +28,7 @@ def make(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
     lead = f"{where}." if where else ""
     for key in given:
         if key not in known:
-            raise RecipeError(f"{lead}{key}: no such key; {did_you_mean(key, known)}")
+            raise RecipeError(f"{lead}{key[:80]}: no such key; {did_you_mean(key, known)}")
     for key in _REQUIRED:
         if key in known and key not in given:
             raise RecipeError(f"{lead}{key}: is missing")

@@ -5,7 +5,10 @@ Light on purpose (no torch, no Pillow): the command line checks its paths with t
 
 from locstyle.files.bounds import Unreadable as Unreadable
 from locstyle.files.bounds import is_file as is_file
+from locstyle.files.bounds import is_folder as is_folder
+from locstyle.files.bounds import open_file as open_file
 from locstyle.files.bounds import read_file as read_file
+from locstyle.files.bounds import read_text as read_text
 from locstyle.files.ledger import MARKER as MARKER
 from locstyle.files.ledger import Ledger as Ledger
 from locstyle.files.ledger import digest_of as digest_of

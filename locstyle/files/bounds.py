@@ -7,9 +7,11 @@ file is read or refused within a few seconds.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 MIB = 2**20
 
@@ -25,8 +27,8 @@ SEGMENTS_BYTES = 128 * MIB
 ARRAY_BYTES = 2048 * MIB
 """What is read of a `.npy` file: one mask of a stack, or all of one in column order."""
 
-RECIPE_BYTES = MIB // 4
-"""A recipe: PyYAML reads about 100 KiB a second."""
+RECIPE_BYTES = MIB // 8
+"""A recipe in YAML: of ten regions it has 3 KiB; PyYAML reads about 100 KiB a second."""
 
 RECIPE_DEPTH = 32
 """Lists and mappings inside each other."""
@@ -35,13 +37,19 @@ RECIPE_VALUES = 20_000
 """Values of a recipe, those behind YAML aliases counted as often as they are meant."""
 
 TEXT_BYTES = 2 * MIB
-"""A text that a picture carries, unfolded, and other texts beside a file."""
+"""A recipe in JSON, as pictures carry it, and other texts beside a file."""
 
-PATTERNS = 10_000
+PATTERNS = 2_000
 """Patterns of a PEFT configuration."""
 
+WILDCARDS = 256
+"""Characters of all its patterns that are no plain names."""
+
 OUTLINE = 2**22
-"""Pixels that the polygons of one segment may run along, which is what filling them costs."""
+"""Pixels that a polygon may run along, which is what filling it costs."""
+
+OUTLINES = 2**26
+"""Pixels that all polygons about one photo may run along."""
 
 LEDGER_BYTES = 64 * MIB
 """The marker file of a folder of ours."""
@@ -61,12 +69,12 @@ class Unreadable(OSError):
         self.strerror = words
 
 
-def read_file(path: str | os.PathLike[str], most: int) -> bytes:
-    """All of a regular file, at most `most` bytes of it; never waits.
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """A regular file, open for reading; never waits.
 
     Raises:
-        OSError: it is not there, no regular file, larger, or has a name that no file can have;
-            `strerror` says so in words.
+        OSError: it is not there, no regular file, or has a name that no file can have; `strerror`
+            says so in words.
     """
     try:
         handle = os.open(path, os.O_RDONLY | _FLAGS)
@@ -75,20 +83,47 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
     except ValueError as error:  # a NUL in its name
         raise Unreadable(f"{error}") from error
     try:
-        facts = os.fstat(handle)
-        if stat.S_ISDIR(facts.st_mode):
+        kind = os.fstat(handle).st_mode
+        if stat.S_ISDIR(kind):
             raise Unreadable("is a folder; name a file in it")
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(kind):
             raise Unreadable("is no regular file but a device, a pipe or a socket")
-        if facts.st_size > most:
-            raise too_large(facts.st_size, most)
-        with open(handle, "rb", closefd=False) as file:
-            data = file.read(most + 1)  # not read(): it may be growing
-    finally:
+        return os.fdopen(handle, "rb")
+    except OSError:
         os.close(handle)
-    if len(data) > most:
-        raise too_large(len(data), most)
+        raise
+
+
+def read_file(path: str | os.PathLike[str], most: int) -> bytes:
+    """All of a regular file, at most `most` bytes of it; never waits.
+
+    Raises:
+        OSError: as `open_file`, and for a larger one, or one that grows meanwhile.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise too_large(size, most)
+        data = file.read(size + 1)  # not read(): it may be growing
+    if len(data) > size:
+        raise Unreadable("is being written to; wait until it is whole")
     return data
+
+
+def read_text(path: str | os.PathLike[str], most: int) -> str:
+    """All of a text file, at most `most` bytes: UTF-8, or UTF-16 where its first two bytes say so.
+
+    A byte order mark is left out.
+
+    Raises:
+        OSError: as `read_file`, and for what is no text; `strerror` says so in words.
+    """
+    data = read_file(path, most)
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is no text in UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def too_large(found: int, most: int) -> Unreadable:
@@ -100,5 +135,13 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether there is a regular file, whatever the name: one too long, or with a NUL, is none."""
     try:
         return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder, whatever the name."""
+    try:
+        return Path(path).is_dir()
     except (OSError, ValueError):
         return False

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from locstyle.errors import OutputError, did_you_mean
+from locstyle.files.bounds import is_folder
 from locstyle.files.unfinished import Unfinished, sweep
 
 PHOTO_FORMATS = {
@@ -127,7 +128,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 def _check_writable(target: Path) -> None:
     folder = Path(os.path.realpath(target)).parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise OutputError(f"{target}: folder {str(folder)!r} does not exist; create it first")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{target}: the file is write-protected; choose another output name")

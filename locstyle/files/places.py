@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from locstyle.errors import MaskError
+from locstyle.files.bounds import is_file, is_folder
 
 CACHE = "LOCSTYLE_CACHE"
 """The environment variable that names another cache folder."""
@@ -23,11 +24,11 @@ def existing(path: str, where: str) -> Path:
         MaskError: it is none; names those in its folder that are called alike.
     """
     file, folder = Path(path), Path(path).parent
-    if file.is_file():
+    if is_file(file):
         return file
-    if file.is_dir():
+    if is_folder(file):
         raise MaskError(f"{where}: {path!r} is a folder; name a file in it")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise MaskError(f"{where}: {path!r} is no file; there is no folder {str(folder)!r}")
     there = sorted(x.name for x in folder.iterdir() if not x.name.startswith("."))
     alike = get_close_matches(file.stem, {Path(name).stem for name in there}, n=3, cutoff=0.6)

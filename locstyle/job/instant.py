@@ -10,7 +10,7 @@ from locstyle.edit import FromPicture
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import ignore
 from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError
-from locstyle.files import PHOTO_FORMATS
+from locstyle.files import PHOTO_FORMATS, is_file, is_folder
 from locstyle.job.returned import check_style
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import StyleRequest
@@ -55,7 +55,7 @@ def _maker(given: FromPicture, host: Host) -> Any:
     try:
         maker = host.style_encoder(given.encoder)
     except RecipeError as error:
-        if not Path(str(given)).exists():
+        if not is_file(str(given)):
             raise
         raise RecipeError(f"{error}; the file of that name is './{given}'") from error
     if getattr(maker, "instant", False):
@@ -68,7 +68,7 @@ def _maker(given: FromPicture, host: Host) -> Any:
 
 
 def _opened(path: Path) -> Photo:
-    if not path.exists():
+    if not is_file(path) and not is_folder(path):
         near = nearest_file(path, PHOTO_FORMATS)
         hint = f"did you mean {near!r}?" if near else "give a picture file"
         raise PhotoError(f"{str(path)!r} is not a file; {hint}")

@@ -4,7 +4,6 @@ denoised."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +32,7 @@ class Job:
 
     `edit` says everything, what was left open included; `settled` is how it is run. `masks` and
     `styles` are in the order of the edit's regions; masks have the photo's size, and a region may
-    have any number of styles.
+    have any number of styles. `list_sha256` is of the edit's list of segments as it was read.
     """
 
     edit: Edit
@@ -43,6 +42,7 @@ class Job:
     masks: tuple[Mask, ...]
     styles: tuple[tuple[Style, ...], ...]
     canvas: Canvas
+    list_sha256: str | None = None
 
     def layers(self, width: Literal["feather", "paste_feather"]) -> Layers:
         """The masks on top of one another, softened by one of the two feathers."""
@@ -67,8 +67,8 @@ class Job:
             found[f"regions[{index}].mask"] = mask.sha256
             places = style_places(self.edit.regions[index], index)
             found |= {place: one.digest for place, one in zip(places, styles, strict=True)}
-        if self.edit.segments is not None:
-            found["segments"] = sha256(Path(self.edit.segments).read_bytes()).hexdigest()
+        if self.list_sha256 is not None:
+            found["segments"] = self.list_sha256
         return found
 
     @property
@@ -112,7 +112,8 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     check_settings(edit, fusion, host)
     styles = region_styles(edit, fusion, backbone, host)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
-    return Job(settled.written(edit, options), settled, fusion, photo, masks, styles, canvas)
+    said, digest = settled.written(edit, options), selector.list_sha256
+    return Job(said, settled, fusion, photo, masks, styles, canvas, digest)
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:

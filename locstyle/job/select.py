@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Region, Segmenting
 from locstyle.errors import MaskError, SegmenterError
-from locstyle.files import existing
+from locstyle.files import existing, is_file
 from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
 from locstyle.masks.ranges import colour_range, luminance_range
@@ -49,6 +49,11 @@ class Selector:
         self.segments = segments
         self._list = None if segments is None else self._listed(segments)
         self._answers = Answers(photo, host)
+
+    @property
+    def list_sha256(self) -> str | None:
+        """Digest of the list as it was read."""
+        return None if self._list is None else self._list.sha256
 
     def masks(self, regions: Sequence[Region]) -> tuple[Mask, ...]:
         """One mask per region; `rest` is what regions without it in their selection leave over.
@@ -243,7 +248,7 @@ def _has_rest(region: Region) -> bool:
 
 def _unquoted(text: str, error: MaskError) -> MaskError:
     """The error, with a hint for a name such as `my - mask.png`, which reads as two."""
-    if not isinstance(parse(text), tree.File) and Path(text).is_file():
+    if not isinstance(parse(text), tree.File) and is_file(text):
         return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
     return error
 

@@ -38,7 +38,7 @@ def values_of(image: Picture, where: str) -> NDArray[np.float32] | NDArray[np.bo
         except PhotoError as error:
             raise MaskError(f"{where}: {error}") from error
     elif isinstance(image, Tensor):
-        array = image.detach().cpu().numpy()
+        array = _array(image, where)
         array = array[0] if array.ndim == 3 and len(array) == 1 else array
     elif isinstance(image, np.ndarray):
         array = image
@@ -56,8 +56,20 @@ def values_of(image: Picture, where: str) -> NDArray[np.float32] | NDArray[np.bo
     return _luminance(array, full)
 
 
+def _array(tensor: Tensor, where: str) -> NDArray[Any]:
+    try:
+        plain = tensor.detach().cpu()
+        return (plain.float() if plain.is_floating_point() else plain).numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, on "meta", …
+        raise MaskError(f"{where}: a tensor that holds no plain numbers: {error}") from error
+
+
 def _full(array: NDArray[Any], where: str) -> float:
     """What counts as 1, in an array that may be a mask."""
+    if array.dtype.kind not in "biuf":
+        raise MaskError(
+            f"{where}: an array of {array.dtype}; give booleans, uint8, uint16 or floats"
+        )
     if array.size == 0 or array.dtype == bool:
         return 1.0
     lowest, highest = array.min(), array.max()
@@ -68,9 +80,12 @@ def _full(array: NDArray[Any], where: str) -> float:
                 "use booleans, or 255 for white"
             )
         return float(np.iinfo(array.dtype).max)
-    if array.dtype.kind != "f":
+    if array.dtype.kind in "iu":
+        if lowest >= 0 and highest <= 1:  # a comparison times 1: of this type, only that is a mask
+            return 1.0
         raise MaskError(
-            f"{where}: an array of {array.dtype}; give booleans, uint8, uint16 or floats"
+            f"{where}: an array of {array.dtype} with values from {lowest} to {highest}; give "
+            "booleans, uint8, uint16 or floats"
         )
     if not np.isfinite(array).all():
         count = int((~np.isfinite(array)).sum())

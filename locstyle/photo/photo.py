@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from locstyle.errors import OutputError, PhotoError, did_you_mean
-from locstyle.files import PHOTO_FORMATS, write_atomic
+from locstyle.files import PHOTO_FORMATS, bounds, read_file, write_atomic
 from locstyle.photo import formats, png
 from locstyle.photo.canvas import Canvas
 from locstyle.photo.colour import Space, grey_as_rgb, space_of
@@ -258,16 +258,10 @@ def read_text(path: str | os.PathLike[str], key: str) -> str | None:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise PhotoError(f"{path}: is a folder; name a picture file in it")
-    if not path.exists():
-        raise PhotoError(f"{path}: no such file")
-    if not path.is_file():
-        raise PhotoError(f"{path}: not a regular file; save the picture to one first")
     try:
-        data = path.read_bytes()
+        data = read_file(path, bounds.PHOTO_BYTES)
     except OSError as error:
-        raise PhotoError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        raise PhotoError(f"{path}: {error.strerror or error}") from error
     if not data:
         raise PhotoError(f"{path}: the file is empty; copy or export it again")
     return data

@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from locstyle.errors import PluginError, RecipeError, did_you_mean
+from locstyle.errors import PluginError, RecipeError, did_you_mean, shown
 
 
 def build_options(
@@ -26,7 +26,9 @@ def build_options(
     values = {}
     for key, value in given.items():
         if key not in hints:
-            raise RecipeError(f"{where}.{key}: no such option; {did_you_mean(str(key), hints)}")
+            raise RecipeError(
+                f"{where}.{str(key)[:80]}: no such option; {did_you_mean(str(key), hints)}"
+            )
         values[key] = _checked(value, hints[key], f"{where}.{key}")
     if base is None:
         return kind(**values)
@@ -100,7 +102,7 @@ def _checked(value: object, hint: object, where: str) -> object:
         fits, converted = _fit(value, choice, where)
         if fits:
             return converted
-    raise RecipeError(f"{where}: got {value!r}; give {describe(hint)}")
+    raise RecipeError(f"{where}: got {shown(value)}; give {describe(hint)}")
 
 
 def _choices(hint: object) -> Sequence[object]:
@@ -114,7 +116,7 @@ def _fit(value: object, hint: object, where: str) -> tuple[bool, object]:
         return _fit_tuple(value, get_args(hint), where)
     if hint is float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return (True, float(value)) if number and math.isfinite(value) else (False, value)  # type: ignore[arg-type]  # a number, one line up
+        return _fit_float(value) if number else (False, value)
     if hint is type(None):
         return value is None, None
     if hint in (int, bool, str):
@@ -123,6 +125,14 @@ def _fit(value: object, hint: object, where: str) -> tuple[bool, object]:
         f"{where}: options of type {hint!r} cannot be checked; "
         "use int, float, bool, str, Literal or tuple"
     )
+
+
+def _fit_float(value: Any) -> tuple[bool, object]:  # Any: an int or a float
+    try:
+        given = float(value)
+    except OverflowError:  # a whole number beyond 10**308
+        return False, value
+    return math.isfinite(given), given
 
 
 def _fit_tuple(value: object, inner: tuple[object, ...], where: str) -> tuple[bool, object]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any  # Any: parsed JSON
 
 from locstyle import __version__
 from locstyle.errors import MaskError, did_you_mean
-from locstyle.files import write_atomic
-from locstyle.masks import check_size
+from locstyle.files import bounds, read_file, write_atomic
 from locstyle.photo import Photo
 from locstyle.segments import Segment
+from locstyle.segments.shapes import check_polygons, filled, outline, run_lengths
 
+_LARGEST_SCORE = 1e6  # scores are shares; a few tools count in per cent
 _FORMS = (
     "what `locstyle segment` writes, a list of SAM's automatic masks, or COCO annotations with "
     "polygons or run lengths"
@@ -28,11 +30,13 @@ class SegmentFile:
 
     Attributes:
         numbered: segments of one photo by number: a file's own ids, or from 1 in its order.
+        sha256: digest of the file as it was read.
         photo_sha256: digest of the photo they were made from, where the file says it.
         made_by: the segmenter as it was used, where the file says it.
     """
 
     numbered: Mapping[int, Segment]
+    sha256: str
     photo_sha256: str | None = None
     made_by: Mapping[str, Any] | None = None
 
@@ -108,7 +112,7 @@ def read_segment_file(
         MaskError: unreadable, of another form, or of another size than the photo.
     """
     where = f"{where}: {Path(path).name!r}"
-    data = _parsed(Path(path), where)
+    data, digest = _parsed(path, where)
     entries = data if isinstance(data, list) else data.get("annotations")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise MaskError(f"{where}: holds no annotations; give {_FORMS}")
@@ -116,7 +120,13 @@ def read_segment_file(
     entries = _of_photo(entries, head, photo, where)
     if not entries:
         raise MaskError(f"{where}: holds no annotation of this photo")
-    names = {c.get("id"): c.get("name") for c in _dicts(head.get("categories"))}
+    names = {_id(c.get("id")): c.get("name") for c in _dicts(head.get("categories"))}
+    for index, entry in enumerate(entries):
+        if isinstance(entry.get("segmentation"), list):
+            check_polygons(entry["segmentation"], size, f"{where} annotations[{index}]")
+    length = sum(outline(entry.get("segmentation")) for entry in entries)
+    if length > bounds.OUTLINES:
+        raise MaskError(f"{where}: polygons along {length:.0f} pixels; read are {bounds.OUTLINES}")
     read = [
         _segment(entry, size, names, f"{where} annotations[{i}]") for i, entry in enumerate(entries)
     ]
@@ -127,6 +137,7 @@ def read_segment_file(
     numbers = [int(i) for i in ids if i is not None] if has_ids else range(1, len(read) + 1)
     return SegmentFile(
         dict(zip(numbers, read, strict=True)),
+        digest,
         sha if isinstance(sha, str) else None,
         made_by if isinstance(made_by, dict) else None,
     )
@@ -144,16 +155,23 @@ def _annotation(number: int, segment: Segment) -> dict[str, Any]:
     return entry if segment.label is None else {**entry, "category_name": segment.label}
 
 
-def _parsed(path: Path, where: str) -> Any:
+def _parsed(path: str | os.PathLike[str], where: str) -> tuple[Any, str]:
+    """What a file holds, read once, and the digest of what was read."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        raw = read_file(path, bounds.SEGMENTS_BYTES)
+        data = json.loads(raw)  # UTF-8, -16 or -32, as JSON tells by its first bytes
     except OSError as error:
-        raise MaskError(f"{where}: cannot be read: {error.strerror}") from error
+        raise MaskError(f"{where}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise MaskError(f"{where}: is not JSON: {error}") from error
     if not isinstance(data, list | dict):
         raise MaskError(f"{where}: holds no annotations; give {_FORMS}")
-    return data
+    return data, hashlib.sha256(raw).hexdigest()
+
+
+def _id(value: object) -> Hashable:
+    """An id as a key: COCO's are numbers or texts, any other is nobody's."""
+    return value if isinstance(value, int | str) else None
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
@@ -167,7 +185,7 @@ def _of_photo(
     images = _dicts(head.get("images"))
     if len(images) < 2:
         return entries
-    files = {Path(str(image.get("file_name"))).name: image.get("id") for image in images}
+    files = {PurePath(str(image.get("file_name"))).name: image.get("id") for image in images}
     if photo not in files:
         named = ", ".join(sorted(files)[:8]) + (", …" if len(files) > 8 else "")
         raise MaskError(
@@ -181,75 +199,13 @@ def _segment(
 ) -> Segment:
     shape = entry.get("segmentation")
     score = entry.get("score", entry.get("predicted_iou"))
-    label = entry.get("category_name", names.get(entry.get("category_id")))
-    counts = _polygons(shape, size, where) if isinstance(shape, list) else None
-    if counts is None:
-        counts = _run_lengths(shape, size, where)
-    known = float(score) if isinstance(score, int | float) else None
-    return Segment(counts, size, known, None if label is None else str(label))
+    label = entry.get("category_name", names.get(_id(entry.get("category_id"))))
+    counts = filled(shape, size) if isinstance(shape, list) else run_lengths(shape, size, where)
+    is_label = isinstance(label, str | int | float)
+    return Segment(counts, size, _score(score), str(label) if is_label else None)
 
 
-def _run_lengths(shape: object, size: tuple[int, int], where: str) -> bytes:
-    from pycocotools import mask
-
-    if not isinstance(shape, dict) or not isinstance(shape.get("size"), list):
-        raise MaskError(f"{where}: no segmentation; give polygons or {{size, counts}}")
-    check_size(tuple(shape["size"]), size, f"{where}: the segment")
-    counts = shape.get("counts")
-    if isinstance(counts, list):
-        if not all(type(n) is int and n >= 0 for n in counts) or sum(counts) != size[0] * size[1]:
-            raise MaskError(f"{where}: run lengths that do not add up to the photo's pixels")
-        coded: bytes = mask.frPyObjects({"size": list(size), "counts": counts}, *size)["counts"]
-        return coded
-    if not isinstance(counts, str) or not counts.isascii():
-        raise MaskError(f"{where}: counts are neither a list nor COCO's text")
-    if not _adds_up(counts.encode(), size[0] * size[1]):
-        raise MaskError(f"{where}: run lengths that do not add up to the photo's pixels")
-    return counts.encode()
-
-
-def _adds_up(counts: bytes, pixels: int) -> bool:
-    """Whether COCO's text holds runs of exactly so many pixels, which its own tools do not check.
-
-    Runs are written in 5 bits a character, from the third on as differences to the last but one.
-    """
-    runs: list[int] = []
-    value = bits = 0
-    for byte in counts:
-        piece = byte - 48
-        value |= (piece & 31) << bits
-        bits += 5
-        if piece & 32:
-            continue
-        if piece & 16:  # negative
-            value -= 1 << bits
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        if not 0 <= runs[-1] <= pixels:
-            return False
-        value = bits = 0
-    return bits == 0 and sum(runs) == pixels
-
-
-def _polygons(shape: list[Any], size: tuple[int, int], where: str) -> bytes:
-    """Polygons [[x, y, x, y, …], …] in photo pixels, joined."""
-    from pycocotools import mask
-
-    height, width = size
-    for polygon in shape:
-        good = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
-        if not good or not all(type(v) in (int, float) for v in polygon):
-            raise MaskError(f"{where}: a polygon is [x, y, x, y, x, y, …], at least three points")
-        xs, ys = polygon[::2], polygon[1::2]
-        # Their walk is as long as the polygon: far-off points would take all memory.
-        if not all(-width <= x <= 2 * width for x in xs):
-            raise MaskError(
-                f"{where}: a polygon reaches far outside the photo; x lies in 0-{width}"
-            )
-        if not all(-height <= y <= 2 * height for y in ys):
-            raise MaskError(
-                f"{where}: a polygon reaches far outside the photo; y lies in 0-{height}"
-            )
-    if not shape:
-        raise MaskError(f"{where}: no polygon")
-    merged: bytes = mask.merge(mask.frPyObjects(shape, height, width))["counts"]
-    return merged
+def _score(value: object) -> float | None:
+    """A score as a number, None for what is none (and for nan, or beyond all that is a score)."""
+    is_score = isinstance(value, int | float) and abs(value) <= _LARGEST_SCORE
+    return float(value) if is_score else None  # type: ignore[arg-type]  # a number, one line up

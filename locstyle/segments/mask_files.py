@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from locstyle.errors import MaskError, PhotoError
+from locstyle.errors import shown as spelled
+from locstyle.files import bounds, read_file
 from locstyle.masks import Mask, check_size
 from locstyle.photo import Photo
+from locstyle.segments.arrays import read_header, read_layer
 from locstyle.segments.file import read_segment_file
 
 _SHOWN = 8  # colours or numbers an error lists
+_DIGITS = 20  # of the largest number that an array holds
 _FULL, _NONE = 200, 55  # of 255: how bright or dark a stroke's channels must be
 _OPAQUE = 128  # of 255: alpha from which a scribble's pixel counts
 
@@ -147,9 +152,15 @@ def _pixels(path: StrPath, size: tuple[int, int], where: str) -> tuple[NDArray[A
 def _numbers(path: StrPath, size: tuple[int, int], where: str) -> NDArray[Any]:
     """A picture's palette indices or grey values, EXIF orientation applied."""
     pixels, shown = _pixels(path, size, where)  # checks everything a photo's reading checks
-    with Image.open(path) as image:
-        if image.mode == "P":
-            return np.asarray(ImageOps.exif_transpose(image))
+    try:
+        # Of the file as it is now, which may be another than a moment ago.
+        with Image.open(io.BytesIO(read_file(path, bounds.PHOTO_BYTES))) as image:
+            if image.mode == "P":
+                indices = np.asarray(ImageOps.exif_transpose(image))
+                check_size(indices.shape, size, shown)
+                return indices
+    except (OSError, ValueError, SyntaxError) as error:
+        raise MaskError(f"{shown}: cannot be read a second time ({error})") from error
     if pixels.shape[2] > 2:
         raise MaskError(f"{shown}: has colours, not numbers; name a region as #rrggbb")
     return pixels[..., 0]
@@ -159,25 +170,29 @@ def _only(values: NDArray[Any], wanted: int, shown: str, spell: Any) -> Mask:
     inside = values == wanted
     if inside.any():
         return Mask.from_image(inside, where=shown)
-    found, counts = np.unique(values[values >= 0], return_counts=True)
+    numbers = values[(values >= 0) & np.isfinite(values)]
+    found, counts = np.unique(numbers, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_SHOWN]
     listed = ", ".join(f"{spell(int(found[i]))} ({counts[i] / values.size:.1%})" for i in order)
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     smudged = "; save maps as PNG, JPEG smudges their colours" if len(found) > 256 else ""
-    raise MaskError(f"{shown}: nothing is {spell(wanted)}; it has {listed}{more}{smudged}")
+    raise MaskError(
+        f"{shown}: nothing is {spell(wanted)}; it has {listed or 'no number'}{more}{smudged}"
+    )
 
 
 def _from_array(path: Path, size: tuple[int, int], pick: str | None, shown: str) -> Mask:
     """A mask from an array: shares [H, W], labels [H, W], or a stack of masks [N, H, W]."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise MaskError(f"{shown}: is no array of numbers: {error}") from error
-    if array.ndim == 3 and array.shape[1:] == size:
-        return Mask.from_image(_as_mask(_layer(array, pick, shown)), where=shown)
-    if array.ndim != 2:
-        raise MaskError(f"{shown}: an array of shape {array.shape}; give [H, W] or [N, H, W]")
-    check_size(array.shape, size, shown)
+    header = read_header(path, shown)
+    if len(header.shape) == 3 and header.shape[1:] == size:
+        number = _layer(header.layers, pick, shown)
+        return Mask.from_image(_as_mask(read_layer(path, header, number, shown)), where=shown)
+    if len(header.shape) != 2:
+        raise MaskError(
+            f"{shown}: an array of shape {spelled(header.shape)}; give [H, W] or [N, H, W]"
+        )
+    check_size(header.shape, size, shown)
+    array = read_layer(path, header, 0, shown)
     if pick is not None:
         return _only(array, _whole(pick, shown), shown, str)
     if array.dtype.kind in "iu" and array.size and array.max() > 1 and array.dtype != np.uint8:
@@ -188,12 +203,12 @@ def _from_array(path: Path, size: tuple[int, int], pick: str | None, shown: str)
     return Mask.from_image(_as_mask(array), where=shown)
 
 
-def _layer(array: NDArray[Any], pick: str | None, shown: str) -> NDArray[Any]:
-    number = 1 if pick is None and len(array) == 1 else pick and _whole(pick, shown)
-    if not number or not 1 <= number <= len(array):
-        raise MaskError(f"{shown}: holds {len(array)} masks; say which, as #1 to #{len(array)}")
-    layer: NDArray[Any] = array[number - 1]
-    return layer
+def _layer(layers: int, pick: str | None, shown: str) -> int:
+    """Which of so many masks, from 0."""
+    number = 1 if pick is None and layers == 1 else pick and _whole(pick, shown)
+    if not number or not 1 <= number <= layers:
+        raise MaskError(f"{shown}: holds {layers} masks; say which, as #1 to #{layers}")
+    return number - 1
 
 
 def _as_mask(array: NDArray[Any]) -> NDArray[Any]:
@@ -203,6 +218,6 @@ def _as_mask(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _whole(pick: str, shown: str) -> int:
-    if not pick.isdecimal():
+    if not pick.isdecimal() or len(pick) > _DIGITS:
         raise MaskError(f"{shown}: {'#' + pick!r} is no number, and arrays have no other names")
     return int(pick)

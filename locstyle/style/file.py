@@ -1,4 +1,4 @@
-"""Reading style files: safetensors only, memory-mapped, checked before anything is believed."""
+"""Reading style files: safetensors only, read once, checked before anything is believed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from locstyle.errors import PhotoError, StyleError
-from locstyle.files import PHOTO_FORMATS
+from locstyle.files import PHOTO_FORMATS, is_file, is_folder, open_file
 from locstyle.photo import Photo
 from locstyle.style.embedding import is_embedding, read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
 from locstyle.style.foreign import read_foreign
 from locstyle.style.own import read_own
 from locstyle.style.style import Style
+from locstyle.style.tensors import read_tensors
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
@@ -79,9 +80,9 @@ def read_header(path: Path) -> dict[str, str]:
 
 def _file_of(path: Path) -> Path:
     """The safetensors file meant by a path or an adapter folder; pickles are refused unread."""
-    if path.is_dir():
+    if is_folder(path):
         for name in _ADAPTER_FILES:
-            if (path / name).is_file():
+            if is_file(path / name):
                 return path / name
         pickled = sorted(p.name for p in path.iterdir() if p.suffix.lower() in PICKLES)
         if pickled:
@@ -98,31 +99,29 @@ def _file_of(path: Path) -> Path:
         raise StyleError(
             f"{path}: a style is a .safetensors file or a picture ({pictures}), not {got}"
         )
-    if not path.is_file():
-        raise StyleError(f"{path}: no such file")
+    if not is_file(path):
+        raise StyleError(f"{path}: no such file, or no regular one")
     return path
 
 
 def _load(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Header and memory-mapped tensors, every float among them finite."""
+    """Header and tensors, every float among them finite as a network has it."""
     try:
-        with safe_open(str(file), framework="pt") as opened:
-            header = dict(opened.metadata() or {})
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
+        header, tensors = read_tensors(file)
+    except (OSError, ValueError) as error:
         raise _unreadable(file, error) from error
     for key, tensor in tensors.items():
-        if tensor.dtype in FLOATS and not torch.isfinite(tensor).all():
+        if tensor.dtype in FLOATS and not torch.isfinite(tensor.float()).all():
             raise StyleError(
-                f"{file}: {key!r} holds numbers that are not finite; its training diverged or the "
-                "file is damaged"
+                f"{file}: {key!r} holds numbers that are not finite in 32 bits; its training "
+                "diverged or the file is damaged"
             )
     return header, tensors
 
 
 def _unreadable(file: Path, error: Exception) -> StyleError:
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             start = opened.read(2)
     except OSError:
         start = b""

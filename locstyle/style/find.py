@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from locstyle.errors import StyleError, did_you_mean
-from locstyle.files import PHOTO_FORMATS
+from locstyle.files import PHOTO_FORMATS, is_file, is_folder
 
 
 def find_style(name: str | Path) -> Path:
@@ -18,11 +18,11 @@ def find_style(name: str | Path) -> Path:
         StyleError: nothing there; offers the nearest name.
     """
     path = Path(name)
-    if path.exists():
+    if is_file(path) or is_folder(path):
         return path
     for folder in _folders():
         for candidate in (folder / path, folder / f"{path}.safetensors"):
-            if candidate.exists():
+            if is_file(candidate) or is_folder(candidate):
                 return candidate
     known = [style.stem for style in list_styles()]
     near = nearest_file(path, {".safetensors", *PHOTO_FORMATS})
@@ -32,7 +32,7 @@ def find_style(name: str | Path) -> Path:
 
 def nearest_file(path: Path, endings: Collection[str]) -> str | None:
     """The file with one of these endings, in the same folder, that is called most like it."""
-    if not (path.suffix and path.parent.is_dir()):
+    if not (path.suffix and is_folder(path.parent)):
         return None
     there = {x.stem: x for x in path.parent.iterdir() if x.suffix.lower() in endings}
     close = get_close_matches(path.stem, there, n=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
+from locstyle.files import bounds
+from locstyle.style.data import Delta
 from locstyle.style.keys import reason
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Site
 
+_LARGEST = torch.finfo(torch.float32).max
 FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 
 
@@ -78,6 +82,40 @@ class Match:
                     f"{self.file}: {where!r} is {part[side].dtype}; accepted are float16 to float64"
                 )
         return part["down"], part["up"]
+
+    def delta(self, where: str, down: Tensor, up: Tensor, scale: float) -> Delta:
+        """An update whose numbers a network can hold.
+
+        Raises:
+            StyleError: a rank beyond what any layer has, or factors that together overflow.
+        """
+        rank = down.shape[0] if down.ndim else 0
+        if rank > bounds.RANK:
+            raise StyleError(
+                f"{self.file}: {where!r} has rank {rank}; read are at most {bounds.RANK}"
+            )
+        largest = [float(one.abs().max()) if one.numel() else 0.0 for one in (down, up)]
+        if not abs(scale) * rank * largest[0] * largest[1] <= _LARGEST:  # also where it is nan
+            raise StyleError(
+                f"{self.file}: {where!r}: scale {scale:g} times its factors is beyond what a "
+                "network can hold; the file is damaged"
+            )
+        return Delta(down, up, scale)
+
+    def one_number(self, where: str, tensor: Tensor) -> float:
+        """A scale or an alpha.
+
+        Raises:
+            StyleError: it is not one finite number.
+        """
+        is_real = tensor.numel() == 1 and not tensor.is_complex()
+        value = float(tensor) if is_real else math.nan
+        if not math.isfinite(value):
+            raise StyleError(
+                f"{self.file}: {where!r} is {tensor.dtype} of shape {tuple(tensor.shape)}, not one "
+                "finite number; the file is damaged"
+            )
+        return value
 
     def fit(self, site: Site, down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
         """The factors in the layout of the site's weight: a 1×1 convolution is a linear layer."""

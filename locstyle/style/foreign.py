@@ -6,15 +6,18 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from locstyle.errors import StyleError
+from locstyle.errors import StyleError, shown
+from locstyle.files import bounds, is_file, read_text
 from locstyle.style.data import Delta
 from locstyle.style.fit import Coverage, Match
 from locstyle.style.keys import is_text_key, part_of, spellings
+from locstyle.style.patterns import Patterns
 from locstyle.style.style import Style
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def read_foreign(
     applied: list[str] = []
     unmatched: list[str] = []
     deltas: dict[str, Delta] = {}
-    scaling = _Scaling(file, header, tensors)
+    scaling = _Scaling(match, header, tensors)
     for module, parts in modules.items():
         keys = [key for found in parts.values() for key in found]
         name = table.get(module)
@@ -67,7 +70,8 @@ def read_foreign(
         else:
             held = {part: tensors[found[0]] for part, found in parts.items()}
             down, up = match.fit(sites[name], *match.pair(keys[0], held))
-            deltas[name] = Delta(down, up, scaling.scale(name, held.get("alpha"), down.shape[0]))
+            scale = scaling.scale(name, held.get("alpha"), down.shape[0])
+            deltas[name] = match.delta(keys[0], down, up, scale)
             applied += keys
     coverage = Coverage(tuple(applied), tuple(unmatched), tuple(unsupported), scaling.notes())
     match.require_some(coverage)
@@ -105,23 +109,19 @@ class _Scaling:
     """The factor before each update: the file's alpha, else its PEFT configuration, else 1."""
 
     def __init__(
-        self, file: Path, header: Mapping[str, str], tensors: Mapping[str, Tensor]
+        self, match: Match, header: Mapping[str, str], tensors: Mapping[str, Tensor]
     ) -> None:
-        self._file = file
-        self._config = _peft_config(file, header, tensors)
+        self._match = match
+        self._config = _Config.read(match.file, header, tensors)
         self._assumed = 0
 
     def scale(self, site: str, alpha: Tensor | None, rank: int) -> float:
         if alpha is not None:
-            value = float(alpha) / rank if alpha.numel() == 1 else math.nan
-        elif self._config is None:
+            return self._match.one_number(f"{site}.alpha", alpha) / rank
+        if self._config is None:
             self._assumed += 1
-            value = 1.0
-        else:
-            value = _peft_scale(self._config, site, rank)
-        if not math.isfinite(value):
-            raise StyleError(f"{self._file}: {site}: its alpha is not one finite number")
-        return value
+            return 1.0
+        return self._config.scale(site, rank)
 
     def notes(self) -> tuple[str, ...]:
         if not self._assumed:
@@ -129,33 +129,67 @@ class _Scaling:
         return (f"no alpha for {self._assumed} layers: alpha = rank assumed, scale 1",)
 
 
-def _peft_config(
+@dataclass(frozen=True, eq=False)
+class _Config:
+    """What PEFT's LoraConfig says of scales: lora_alpha / r, with patterns for single layers."""
+
+    alpha: float
+    patterns: Patterns
+    is_rank_stabilised: bool
+
+    @classmethod
+    def read(
+        cls, file: Path, header: Mapping[str, str], tensors: Mapping[str, Tensor]
+    ) -> _Config | None:
+        """From the header (diffusers) or from adapter_config.json beside the file; None if neither.
+
+        Raises:
+            StyleError: it cannot be read, or says no usable alpha.
+        """
+        try:
+            text = _config_text(file, header, tensors)
+            if text is None:
+                return None
+            config = {str(k).removeprefix("unet."): v for k, v in json.loads(text).items()}
+            given = config.get("alpha_pattern") or {}
+            patterns = Patterns({str(p): _alpha(value) for p, value in given.items()})
+            return cls(_alpha(config["lora_alpha"]), patterns, bool(config.get("use_rslora")))
+        except OSError as error:
+            raise StyleError(
+                f"{file}: its adapter configuration cannot be read ({error.strerror or error})"
+            ) from error
+        except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+            raise StyleError(
+                f"{file}: its adapter configuration has no usable lora_alpha or alpha_pattern "
+                f"({error})"
+            ) from error
+
+    def scale(self, site: str, rank: int) -> float:
+        """lora_alpha / r, or / √r, as huggingface/peft src/peft/tuners/lora."""
+        alpha = self.patterns.find(site)
+        own = self.alpha if alpha is None else float(alpha)
+        return own / (math.sqrt(rank) if self.is_rank_stabilised else rank)
+
+
+def _config_text(
     file: Path, header: Mapping[str, str], tensors: Mapping[str, Tensor]
-) -> dict[str, object] | None:
-    """PEFT's LoraConfig from the header (diffusers) or from adapter_config.json beside the file."""
+) -> str | None:
     text = header.get("lora_adapter_metadata")
     beside = file.parent / "adapter_config.json"
     is_peft = any(key.startswith("base_model.model.") for key in tensors)
-    if text is None and is_peft and beside.is_file():
-        text = beside.read_text(encoding="utf-8", errors="replace")
-    if text is None:
-        return None
+    if text is None and is_peft and is_file(beside):
+        return read_text(beside, bounds.TEXT_BYTES)
+    return text
+
+
+def _alpha(value: object) -> float:
+    """Raises ValueError for what is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"alpha {shown(value)}")
     try:
-        config = {str(k).removeprefix("unet."): v for k, v in json.loads(text).items()}
-        float(config["lora_alpha"])
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise StyleError(
-            f"{file}: its adapter configuration has no usable lora_alpha ({error})"
-        ) from error
-    return config
-
-
-def _peft_scale(config: Mapping[str, object], site: str, rank: int) -> float:
-    """lora_alpha / r with PEFT's per-layer patterns, as huggingface/peft src/peft/tuners/lora."""
-    alpha = config["lora_alpha"]
-    patterns = config.get("alpha_pattern")
-    for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
-        if re.match(rf"(.*\.)?({pattern})$", site):
-            alpha = value
-            break
-    return float(str(alpha)) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        number = float(value)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"alpha {shown(value)}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"alpha {shown(value)}")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -95,10 +94,10 @@ def _deltas(match: Match, parts: _Parts, sites: Sites | None) -> dict[str, Delta
         down, up = match.pair(name, part)
         if sites is not None:
             down, up = match.fit(sites[name], down, up)
-        scale = float(part["scale"]) if "scale" in part else math.nan
-        if not math.isfinite(scale):
-            raise StyleError(f"{match.file}: {name!r} has no finite scale; the file is incomplete")
-        deltas[name] = Delta(down, up, scale)
+        if "scale" not in part:
+            raise StyleError(f"{match.file}: {name!r} has no scale; the file is incomplete")
+        scale = match.one_number(f"{name}.scale", part["scale"])
+        deltas[name] = match.delta(name, down, up, scale)
     return deltas
 
 

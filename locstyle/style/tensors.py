@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
+from locstyle.files import bounds, read_file
 
 if TYPE_CHECKING:
     from locstyle.style.data import Delta, Tokens
@@ -54,6 +56,24 @@ def _of_deltas(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
         tensors |= {f"deltas.{site}.down": delta.down, f"deltas.{site}.up": delta.up}
         tensors[f"deltas.{site}.scale"] = scale
     return tensors
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header and the tensors of a safetensors file, read once and kept in memory.
+
+    Not mapped: a file that changes or goes while a run goes on would change the run, or end it.
+
+    Raises:
+        OSError: it cannot be read; `strerror` says why.
+        ValueError: it is no safetensors file.
+    """
+    data = read_file(path, bounds.STYLE_BYTES)
+    try:
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except Exception as error:  # its reader raises kinds of its own, and torch's on top
+        raise ValueError(str(error) or type(error).__name__) from error
+    return dict(header.get("__metadata__") or {}), tensors
 
 
 def file_bytes(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
