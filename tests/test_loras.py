@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 
 import locstyle as ls
-from locstyle.style import list_styles
-from locstyle.style.file import read_header
+from locstyle.style import list_styles, read_header
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "loras").glob("*.safetensors"))

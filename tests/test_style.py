@@ -18,8 +18,7 @@ from torch import Tensor
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.sites import Sites
-from locstyle.style import Coverage, find_style, list_styles, read_style, thumbnail
-from locstyle.style.file import read_header
+from locstyle.style import Coverage, find_style, list_styles, read_header, read_style, thumbnail
 from locstyle.style.keys import spellings
 from locstyle.testing import tiny_backbone
 

@@ -98,7 +98,6 @@ def segment_lines(segments: Sequence[Segment]) -> Iterator[str]:
 def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
     """One for each prompt given; one for everything if there is none."""
     from locstyle.plugin.protocols import Prompt
-    from locstyle.segments.mask_files import open_scribble
 
     questions = []
     for text in given["points"]:
@@ -111,6 +110,8 @@ def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
         questions.append(Question(str(box), Prompt(boxes=box.boxes)))
     questions += [Question(f"text:{text}", Prompt(text=text)) for text in given["texts"]]
     for path in given["scribbles"]:
+        from locstyle.segments.mask_files import open_scribble  # brings torch
+
         marks = open_scribble(path, photo.size, where="--scribble")
         questions.append(Question(f"scribble:{path}", Prompt(scribble=marks)))
     return questions or [Question("everything", Prompt())]

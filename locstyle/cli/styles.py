@@ -29,7 +29,7 @@ def styles(as_json: bool) -> None:
 
 
 def _facts(path: Path) -> dict[str, str]:
-    from locstyle.style.file import read_header
+    from locstyle.style import read_header
 
     try:
         header = read_header(path)

@@ -6,14 +6,16 @@ Every error here is a plugin's mistake, never a user's; `who` is what `Host.whos
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from locstyle.engine.backbone import Backbone
 from locstyle.errors import PluginError
 from locstyle.segments import Segment
-from locstyle.style import Style
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from locstyle.engine.backbone import Backbone
+    from locstyle.style import Style
 
 # Any, below: a plugin may return whatever it likes, which is what is looked into.
 
@@ -56,6 +58,8 @@ def check_style(style: Any, makes: frozenset[str], backbone: Backbone, who: str)
     Raises:
         PluginError: it is no style of this backbone, or not what the encoder says it makes.
     """
+    from locstyle.style import Style  # here, as it brings torch
+
     if not isinstance(style, Style):
         raise PluginError(f"{who}: returned a {type(style).__name__}; return an ls.Style")
     if not style.kinds <= makes:

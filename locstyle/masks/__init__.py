@@ -1,9 +1,5 @@
-"""Masks and partitions: who owns which pixel of the photo, softly."""
+"""Masks and partitions: who owns which pixel of the photo, softly; names are in `__init__.pyi`."""
 
-from locstyle.masks.boxes import Box as Box
-from locstyle.masks.layers import Layers as Layers
-from locstyle.masks.layers import shared as shared
-from locstyle.masks.mask import Mask as Mask
-from locstyle.masks.mask import check_size as check_size
-from locstyle.masks.mask import read_mask as read_mask
-from locstyle.masks.partition import Partition as Partition
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from locstyle.errors import MaskError
 from locstyle.masks import boxes, refine
 from locstyle.masks.boxes import Box
-from locstyle.masks.mask import Mask, check_size
+from locstyle.masks.mask import Mask
 from locstyle.masks.partition import Partition
+from locstyle.masks.sizes import check_size
 from locstyle.masks.values import soften
 from locstyle.photo.canvas import Canvas, Means
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -21,6 +21,7 @@ from torch import Tensor
 from locstyle.errors import MaskError, PhotoError
 from locstyle.masks import boxes, refine
 from locstyle.masks.boxes import Box
+from locstyle.masks.sizes import check_size, spoken
 from locstyle.masks.values import Picture, grey, png, soften, values_of
 from locstyle.photo import Photo
 
@@ -74,7 +75,7 @@ class Mask:
         """
         values = values_of(image, where)
         if values.size == 0:
-            raise MaskError(f"{where}: a mask of {_spoken(values.shape)} pixels holds nothing")
+            raise MaskError(f"{where}: a mask of {spoken(values.shape)} pixels holds nothing")
         mask = cls(torch.from_numpy(values))
         if not mask.patch.numel():
             raise MaskError(
@@ -97,7 +98,7 @@ class Mask:
             raise MaskError(f"{where}: {shown} covers nothing; give left < right, top < bottom")
         if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
             raise MaskError(
-                f"{where}: {shown} reaches outside the photo of {_spoken(size)} (width × height); "
+                f"{where}: {shown} reaches outside the photo of {spoken(size)} (width × height); "
                 f"x lies in 0-{width}, y in 0-{height}"
             )
         inside = torch.ones(y1 - y0, x1 - x0, dtype=torch.bool)
@@ -306,25 +307,6 @@ def read_mask(source: Mask | Picture, photo: Photo, *, where: str) -> Mask:
             f"{where}: the mask covers nothing or is not finite; paint what to edit white"
         )
     return mask
-
-
-def check_size(
-    size: tuple[int, ...], wanted: tuple[int, ...], what: str, *, of: str = "the photo"
-) -> None:
-    if tuple(size) == tuple(wanted):
-        return
-    hint = (
-        "it looks turned by a quarter"
-        if tuple(size) == tuple(wanted)[::-1]
-        else "scale one to the other"
-    )
-    raise MaskError(
-        f"{what} is {_spoken(size)} but {of} is {_spoken(wanted)} (width × height); {hint}"
-    )
-
-
-def _spoken(size: Sequence[int]) -> str:
-    return f"{size[1]} × {size[0]}"
 
 
 def _shown(photo: Photo) -> NDArray[Any]:

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from locstyle.masks import refine
-from locstyle.masks.mask import Mask, check_size
+from locstyle.masks.mask import Mask
+from locstyle.masks.sizes import check_size
 from locstyle.masks.values import grey, png, soften
 from locstyle.photo.canvas import Canvas, average
 

@@ -10,20 +10,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, bounds, read_file, write_atomic
 from locstyle.photo import formats, png
-from locstyle.photo.canvas import Canvas
-from locstyle.photo.colour import Space, grey_as_rgb, space_of
 from locstyle.photo.png import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from locstyle.photo.canvas import Canvas
+    from locstyle.photo.colour import Space
 
 _BAND = 256  # rows converted and pasted at once, to bound memory
 _WHOLE = slice(None)
@@ -121,6 +123,10 @@ class Photo(formats.Picture):
 
         A profile that cannot be used warns, and counts as none.
         """
+        if self.icc is None:
+            return None
+        from locstyle.photo.colour import space_of
+
         try:
             return space_of(self.icc, _colours(self.pixels).shape[2])
         except ValueError as error:
@@ -162,10 +168,14 @@ class Photo(formats.Picture):
         composited."""
         if self.space is None:
             return self.working()
+        import torch
+
         return torch.cat([self.working(band) for band in self._bands()], dim=1)
 
     def working(self, rows: slice = _WHOLE, columns: slice = _WHOLE) -> Tensor:
         """A part of `rgb`: rows and columns of it, [3, h, w]."""
+        import torch
+
         colours = _colours(self.pixels[rows, columns])
         if self.space is not None:
             return self.space.working(colours)
@@ -298,6 +308,8 @@ def _as_rgb(pixels: Pixels) -> Pixels:
 def _rgb_profile(icc: bytes | None) -> bytes | None:
     if icc is None or icc[16:20] != b"GRAY":
         return icc
+    from locstyle.photo.colour import grey_as_rgb
+
     wider = grey_as_rgb(icc)
     if wider is None:
         warnings.warn("the photo's profile is for grey; the coloured result has none", stacklevel=4)
@@ -325,7 +337,7 @@ def _check_paste(styled: Tensor, weight: Tensor, size: tuple[int, int]) -> None:
         )
     if not bool(((weight >= 0) & (weight <= 1)).all()):
         raise ValueError("pasted: weights lie in [0, 1]")
-    wrong = int((~torch.isfinite(styled)).sum())
+    wrong = int((~styled.isfinite()).sum())
     if wrong:
         raise PhotoError(
             f"the styled picture holds {wrong} values that are not finite; nothing was pasted"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from locstyle.errors import MaskError
-from locstyle.masks import Mask
+
+if TYPE_CHECKING:
+    from locstyle.masks import Mask
 
 _BAND = 256  # rows enlarged at once, to bound memory
 
@@ -111,6 +112,10 @@ class Segment:
     @property
     def mask(self) -> Mask:
         """Its pixels as a hard mask."""
+        import torch
+
+        from locstyle.masks import Mask
+
         inside, (x0, y0, x1, y1) = self.inside, self.box
         patch = np.ascontiguousarray(inside[y0:y1, x0:x1])
         return Mask(torch.from_numpy(patch), corner=(x0, y0), size=self.size)

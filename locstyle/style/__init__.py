@@ -1,15 +1,5 @@
-"""Styles as data, their files, and where they are found; the names below are its public face."""
+"""Styles as data, their files, and where they are found; `__init__.pyi` is its public face."""
 
-from locstyle.style.data import Delta as Delta
-from locstyle.style.data import Tokens as Tokens
-from locstyle.style.file import read_header as read_header
-from locstyle.style.file import read_style as read_style
-from locstyle.style.find import find_style as find_style
-from locstyle.style.find import list_styles as list_styles
-from locstyle.style.find import nearest_file as nearest_file
-from locstyle.style.fit import Coverage as Coverage
-from locstyle.style.preview import thumbnail as thumbnail
-from locstyle.style.reference import Reference as Reference
-from locstyle.style.reference import style_picture as style_picture
-from locstyle.style.style import ANY as ANY
-from locstyle.style.style import Style as Style
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

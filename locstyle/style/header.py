@@ -1,0 +1,68 @@
+"""Which file a style is in, and the text header of one: what is known of it without its tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from locstyle.errors import StyleError
+from locstyle.files import PHOTO_FORMATS, is_file, is_folder, open_file
+
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
+_ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The text header of a style file; reads no tensor.
+
+    Raises:
+        StyleError: not a readable safetensors file.
+    """
+    file = file_of(path)
+    try:
+        with safe_open(str(file), framework="np") as opened:
+            return dict(opened.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(file, error) from error
+
+
+def file_of(path: Path) -> Path:
+    """The safetensors file meant by a path or an adapter folder; pickles are refused unread."""
+    if is_folder(path):
+        for name in _ADAPTER_FILES:
+            if is_file(path / name):
+                return path / name
+        pickled = sorted(p.name for p in path.iterdir() if p.suffix.lower() in PICKLES)
+        if pickled:
+            return file_of(path / pickled[0])
+        raise StyleError(f"{path}: no {' or '.join(_ADAPTER_FILES)} in this folder")
+    if path.suffix.lower() in PICKLES:
+        raise StyleError(
+            f"{path}: {path.suffix} files are Python pickles, and opening one can run code hidden "
+            "in it; convert it to .safetensors where you trust it"
+        )
+    if path.suffix.lower() != ".safetensors":
+        got = repr(path.suffix) if path.suffix else "a file without suffix"
+        pictures = ", ".join(PHOTO_FORMATS)
+        raise StyleError(
+            f"{path}: a style is a .safetensors file or a picture ({pictures}), not {got}"
+        )
+    if not is_file(path):
+        raise StyleError(f"{path}: no such file, or no regular one")
+    return path
+
+
+def unreadable(file: Path, error: Exception) -> StyleError:
+    """The error of a file that is no safetensors file."""
+    try:
+        with open_file(file) as opened:
+            start = opened.read(2)
+    except OSError:
+        start = b""
+    if start == b"PK" or start[:1] == b"\x80":
+        return StyleError(
+            f"{file}: a pickle under the name of a safetensors file; opening one can run code "
+            "hidden in it"
+        )
+    return StyleError(f"{file}: not a readable safetensors file ({error}); fetch or train it again")
