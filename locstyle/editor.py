@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +13,7 @@ from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.backbones.load import load_backbone
 from locstyle.engine.denoise import Denoised, denoise
-from locstyle.engine.progress import OnStep, ignore
+from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.scene import Scene
 from locstyle.job.check_plan import checked_plan
 from locstyle.job.gate import reconstruct
@@ -46,6 +43,7 @@ class Editor:
         self.backbone = backbone
         self.host = host or default_host()
         self.cache = cache
+        self._spent: dict[str, float] = {}  # seconds on loading, for the first report
 
     @classmethod
     def load(
@@ -65,12 +63,15 @@ class Editor:
         """
         from locstyle.plugin.host import default_host
 
+        clock = Clock("load")
         host = host or default_host()
         if str(name) in host.names("backbones"):
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
             backbone = load_backbone(name, device=device, dtype=dtype)
-        return cls(backbone, host, cache=cache)
+        editor = cls(backbone, host, cache=cache)
+        editor._spent = clock.read()
+        return editor
 
     def resolve(self, edit: Edit) -> Job:
         """Every name found, every file read, every mask made; `run` takes the job in its place.
@@ -78,8 +79,10 @@ class Editor:
         Raises:
             LocstyleError: whatever is wrong with the request; its message names the place.
         """
+        clock = Clock("resolve")
         with torch.no_grad():
-            return resolve(edit, self.backbone, self.host)
+            job = resolve(edit, self.backbone, self.host)
+        return replace(job, seconds=clock.read()["resolve"])
 
     def run(
         self,
@@ -103,8 +106,10 @@ class Editor:
                 such a backbone is refused by a BackboneError until it is loaded again.
         """
         turns = self.backbone.turns
-        clock, tell = _Clock(), turns.told(on_step or ignore)
+        tell = turns.told(on_step or ignore)
         job = edit if isinstance(edit, Job) else self.resolve(edit)
+        spent, self._spent = self._spent, {}
+        clock = Clock("report", spent | {"resolve": job.seconds})
         who = self.host.whose("fusions", job.edit.fusion.name)
         with turns.take("an edit", alone=True), torch.inference_mode():
             self.backbone.seal.check()
@@ -130,22 +135,21 @@ class Editor:
             if check_inversion:
                 with clock.phase("check"):
                     found |= _gate(job, scene, tell)
-        report = self._report(job, inverted, done, clock, found)
         digests = {"backbone": self.backbone.digest, **job.digests()}
         made = replace(job.edit, digests=digests)
+        report = self._report(job, inverted, done, clock, found)
         latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it
         return Result(
             photo, job.photo, job.masks, scene.partition, job.styles, latent, made, report
         )
 
     def _report(
-        self, job: Job, inverted: Inversions, done: Denoised, clock: _Clock, found: dict[str, Any]
+        self, job: Job, inverted: Inversions, done: Denoised, clock: Clock, found: dict[str, Any]
     ) -> Report:
         return Report(
             rows=done.rows,
             inversion_rows=inverted.rows,
             cached_inversions=inverted.cached,
-            seconds=clock.seconds,
             coverage=job.coverage,
             overlap=job.overlap,
             working_size=job.canvas.padded,
@@ -153,20 +157,8 @@ class Editor:
             dtype=str(self.backbone.dtype).removeprefix("torch."),
             versions=_versions(),
             **found,
+            seconds=clock.read(),  # last, so that all of the above is in it
         )
-
-
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
 
 
 def _gate(job: Job, scene: Scene, on_step: OnStep) -> dict[str, Any]:

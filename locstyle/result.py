@@ -29,7 +29,8 @@ class Report:
 
     `rows` counts the rows the network evaluated while denoising, `inversion_rows` while inverting
     photo and references, `check_rows` while checking; `cached_inversions` were done by an earlier
-    run.
+    run. `seconds` by phase add up to the wall time of resolving and running the edit, and in an
+    editor's first report of loading its backbone.
     `coverage` is each region's share of the picture in [0, 1], `overlap` the share covered twice.
     `outside_identical` is the share of pixels outside all feathered masks whose bits are the
     input's, measured on the result; None where the masks cover everything. `inside_change` is the

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 import locstyle as ls
-from locstyle.style.file import read_header
+from locstyle.style import read_header
 
 LORAS = Path(__file__).parent.parent / "loras"
 INTRO = """\

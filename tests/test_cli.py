@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,16 @@ def test_checking_the_inversion_is_counted_and_timed(locstyle, folder):
     assert done.exit_code == 0, done.output
     assert "reconstruction:" in done.stderr
     assert " 2 checking; " in done.stderr and ", check " in done.stderr
+
+
+def test_reported_seconds_add_up_to_the_command_s(locstyle, folder):
+    start = time.perf_counter()
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--json", "--contact-sheet", "sheet.png")
+    spent = time.perf_counter() - start
+    seconds = json.loads(done.stdout)["report"]["seconds"]
+    assert {"start", "load", "resolve", "invert", "denoise", "paste", "save"} <= seconds.keys()
+    assert sum(seconds.values()) == pytest.approx(spent, abs=0.3)
+    assert "start " in done.stderr and ", save " in done.stderr
 
 
 def test_a_preview_is_marked_in_its_recipe(locstyle, folder):

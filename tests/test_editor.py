@@ -4,8 +4,10 @@ not."""
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,6 +175,35 @@ def test_checking_the_inversion_reports_both_floors(editor: Editor, folder: Path
     assert plain.reconstruction_psnr is None
     assert plain.check_rows == 0 and "check" not in plain.seconds
     assert plain.rows == report.rows
+
+
+def test_reported_seconds_add_up_to_the_wall_time(editor: Editor, folder: Path) -> None:
+    fresh, start = Editor(editor.backbone, editor.host), time.perf_counter()
+    job = fresh.resolve(edit_of(folder))
+    between = time.perf_counter()
+    time.sleep(0.2)
+    later = time.perf_counter()
+    seconds = fresh.run(job, check_inversion=True).report.seconds
+    spent = time.perf_counter() - later + between - start
+    assert list(seconds) == ["resolve", "invert", "denoise", "paste", "check", "report"]
+    assert sum(seconds.values()) == pytest.approx(spent, abs=0.3)
+
+
+def test_loading_is_in_an_editor_s_first_report(editor: Editor, folder: Path) -> None:
+    class Slow:
+        @hookimpl
+        def register_backbones(self, register: Any) -> None:
+            def load(name: str, device: str, dtype: object) -> Any:
+                time.sleep(0.2)
+                return editor.backbone
+
+            register("slow", load)
+
+    with Host(allow=[]).temporarily(Slow()) as host:
+        loaded = Editor.load("slow", host=host)
+    loaded.host = editor.host
+    first, second = (loaded.run(edit_of(folder)).report.seconds for _ in range(2))
+    assert first["load"] >= 0.2 and "load" not in second
 
 
 def test_progress_names_phase_and_step_and_previews_on_demand(editor: Editor, folder: Path) -> None:

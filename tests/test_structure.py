@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import locstyle
@@ -244,3 +246,23 @@ def test_every_package_is_shipped() -> None:
         for path in (ROOT / folder).rglob("__init__.py")
     ]
     assert sorted(found) == sorted(shipped)
+
+
+@pytest.mark.parametrize(
+    "words", [["styles"], ["plugins"], ["segment", "photo.png", "-o", "parts"]], ids=" ".join
+)
+def test_commands_that_run_no_model_do_without_torch(words: list[str], tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.eye(64, dtype=np.uint8) * 200)
+    code = (
+        "import sys; from locstyle.cli import main; "
+        f"main({words!r}, standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_every_stub_that_names_are_loaded_from_is_shipped() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    data = project["tool"]["setuptools"]["package-data"]
+    stubs = [path.parent.relative_to(ROOT) for path in (ROOT / "locstyle").rglob("__init__.pyi")]
+    assert len(stubs) > 1
+    assert all("*.pyi" in data[".".join(stub.parts)] for stub in stubs)

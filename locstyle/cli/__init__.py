@@ -14,9 +14,11 @@ from locstyle.cli.plugins import plugins
 from locstyle.cli.replay import replay
 from locstyle.cli.run import run
 from locstyle.cli.segment import segment
+from locstyle.cli.shared import CLOCK
 from locstyle.cli.styles import styles
 from locstyle.cli.stylize import stylize
 from locstyle.cli.train import train
+from locstyle.engine.progress import Clock
 from locstyle.errors import LocstyleError, RecipeError, SelectionError
 from locstyle.files import cache_folder, noted_files
 from locstyle.plugin.host import Host, default_host
@@ -42,6 +44,7 @@ class CommandLine(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.meta[CLOCK] = Clock("start")
         with warnings.catch_warnings(), noted_files() as written:
             warnings.filterwarnings("always", module="locstyle")
             warnings.showwarning = _show_warning

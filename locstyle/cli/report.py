@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def report_lines(report: Report) -> Iterator[str]:
         yield "outside the masks: nothing, they cover the whole picture"
     else:
         yield f"outside the masks: {report.outside_identical:.4%} of the pixels identical"
+
+
+def with_all_seconds(report: Report, seconds: Mapping[str, float]) -> Report:
+    """The report with what the command did besides: `seconds` of its phases start, run, save.
+
+    What `run` took and no phase of the report did, such as importing, is part of the start.
+    """
+    beside = seconds["run"] - sum(report.seconds.values())
+    start, save = max(0.0, seconds["start"] + beside), seconds["save"]
+    whole = {"start": start, **report.seconds, "save": save}
+    return replace(report, seconds={phase: round(time, 3) for phase, time in whole.items()})
 
 
 def region_name(region: Region) -> str:

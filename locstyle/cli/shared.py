@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what click parsed
 
 import click
 
 from locstyle.edit.recipe import from_yaml
+from locstyle.engine.progress import Clock
 from locstyle.errors import RecipeError
 from locstyle.files import check_output
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+CLOCK = "locstyle.clock"
+"""Where the context's `meta` has the Clock that runs since the command began."""
 DTYPES = ("float32", "float16", "bfloat16")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
@@ -125,7 +128,8 @@ def run_and_save(
     host: Host, edit: Edit, running: Running, *, inputs: tuple[Path, ...] = ()
 ) -> None:
     """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
-    from locstyle.cli.report import report_lines
+    clock: Clock = click.get_current_context().meta.get(CLOCK) or Clock("start")
+    from locstyle.cli.report import report_lines, with_all_seconds
     from locstyle.photo import Photo
     from locstyle.sheet import result_sheet
 
@@ -138,12 +142,15 @@ def run_and_save(
     if isinstance(edit.image, str):
         check_output(output, files, photo=Photo.open(edit.image))
     host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
-    result = run_edit(
-        host, edit, running.device, running.dtype, check=running.check, cache=running.cache
-    )
-    result.save(output)
-    if running.contact_sheet:
-        Photo.from_image(result_sheet(result)).save(running.contact_sheet)
+    with clock.phase("run"):
+        result = run_edit(
+            host, edit, running.device, running.dtype, check=running.check, cache=running.cache
+        )
+    with clock.phase("save"):
+        result.save(output)
+        if running.contact_sheet:
+            Photo.from_image(result_sheet(result)).save(running.contact_sheet)
+    result = replace(result, report=with_all_seconds(result.report, clock.read()))
     for line in report_lines(result.report):
         click.echo(line, err=True)
     if running.as_json:

@@ -43,6 +43,7 @@ class Job:
     styles: tuple[tuple[Style, ...], ...]
     canvas: Canvas
     list_sha256: str | None = None
+    seconds: float = 0.0  # that finding and checking took
 
     def layers(self, width: Literal["feather", "paste_feather"]) -> Layers:
         """The masks on top of one another, softened by one of the two feathers."""
