@@ -22,7 +22,10 @@ from .engine.denoise import denoise as denoise
 from .engine.intervene import Intervention as Intervention
 from .engine.interventions.deltas import Deltas as Deltas
 from .engine.interventions.extra_tokens import ExtraTokens as ExtraTokens
+from .engine.interventions.extra_tokens import content_sites as content_sites
+from .engine.interventions.extra_tokens import cross_sites as cross_sites
 from .engine.interventions.norms import RegionalNorm as RegionalNorm
+from .engine.interventions.pictures import PictureFusion as PictureFusion
 from .engine.interventions.regional import Donor as Donor
 from .engine.interventions.regional import RegionalReads as RegionalReads
 from .engine.interventions.share import Share as Share
@@ -32,6 +35,7 @@ from .engine.interventions.share import layout_sites as layout_sites
 from .engine.interventions.text import RegionalText as RegionalText
 from .engine.interventions.tone import adain as adain
 from .engine.interventions.tone import toned as toned
+from .engine.ownership import Held as Held
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
 from .engine.plan import Compose as Compose

@@ -1,7 +1,7 @@
 """The style encoder `lora`: low-rank updates of the UNet, learned from one style image or a few.
 
-LoRA: arXiv:2106.09685. One per style image: DiffStyler, arXiv:2403.18461 eq. 1, whose settings in
-`lishaoxu1994/DiffStyler` lora_train.py are the preset `paper`.
+LoRA: arXiv:2106.09685. One per style image (docs/methods.md eq. 1.1): DiffStyler, arXiv:2403.18461,
+whose settings in `lishaoxu1994/DiffStyler` lora_train.py are the preset `paper`.
 """
 
 from __future__ import annotations

@@ -130,7 +130,6 @@ def test_core_never_imports_plugins() -> None:
 
 WORLD = "locstyle_plugins.world"
 """The one package of ours that our other plugins may import, by its public face."""
-BORROWERS = {"singlepass"}  # still takes from its siblings; to write with public names
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -163,7 +162,7 @@ def test_a_plugin_imports_no_other_but_the_world(path: Path) -> None:
     for name in imported(path):
         _, ours, inside = name.partition("locstyle_plugins.")
         mine = inside.split(".")[0] == own
-        assert not ours or mine or name == WORLD or own in BORROWERS, f"{path} imports {name}"
+        assert not ours or mine or name == WORLD, f"{path} imports {name}"
         assert not name.startswith("locstyle_lab"), f"{path} imports {name}"
         assert own != "world" or mine or not name.startswith("locstyle"), f"{path} imports {name}"
 
