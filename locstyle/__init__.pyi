@@ -63,6 +63,8 @@ from .engine.solvers import Solver as Solver
 from .engine.training import Training as Training
 from .engine.training import generator as generator
 from .engine.training import train as train
+from .engine.training.course import Batches as Batches
+from .engine.training.course import Course as Course
 from .engine.training.views import Latents as Latents
 from .engine.training.views import Views as Views
 from .engine.trajectory import Inversion as Inversion
@@ -97,6 +99,7 @@ from .plugin.hookspecs import Register as Register
 from .plugin.hookspecs import hookimpl as hookimpl
 from .plugin.host import Host as Host
 from .plugin.host import default_host as default_host
+from .plugin.learning import Learning as Learning
 from .plugin.protocols import Embedding as Embedding
 from .plugin.protocols import Fusion as Fusion
 from .plugin.protocols import Metric as Metric
