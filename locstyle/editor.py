@@ -17,10 +17,11 @@ from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.scene import Scene
 from locstyle.job.check_plan import checked_plan
 from locstyle.job.gate import reconstruct
+from locstyle.job.inversions import machine
 from locstyle.job.make_scene import make_scene
 from locstyle.job.paste import kept, paste
 from locstyle.job.resolve import Job, resolve
-from locstyle.result import Report, Result
+from locstyle.result import MACHINE, Report, Result
 
 if TYPE_CHECKING:
     from locstyle.job.cache import TrajectoryCache
@@ -54,9 +55,10 @@ class Editor:
         dtype: torch.dtype | None = None,
         host: Host | None = None,
         cache: TrajectoryCache | None = None,
+        download: bool = True,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
-        name.
+        name, which is fetched unless `download` is false and nothing is there yet.
 
         Raises:
             BackboneError: nothing of that name can be loaded.
@@ -68,7 +70,7 @@ class Editor:
         if str(name) in host.names("backbones"):
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
-            backbone = load_backbone(name, device=device, dtype=dtype)
+            backbone = load_backbone(name, device=device, dtype=dtype, download=download)
         editor = cls(backbone, host, cache=cache)
         editor._spent = clock.read()
         return editor
@@ -136,6 +138,7 @@ class Editor:
                 with clock.phase("check"):
                     found |= _gate(job, scene, tell)
         digests = {"backbone": self.backbone.digest, **job.digests()}
+        digests[MACHINE] = machine(self.backbone.device)
         made = replace(job.edit, digests=digests)
         report = self._report(job, inverted, done, clock, found)
         latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it

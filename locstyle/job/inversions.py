@@ -104,6 +104,15 @@ class Inverter:
         yield from _machine(self.backbone.device)
 
 
+def machine(device: torch.device) -> str:
+    """What decides the last bits besides the numbers, in words."""
+    version, *where = _machine(device)
+    if device.type != "cuda":
+        kind, capability, threads = where
+        where = [f"{kind} {capability}", f"{threads} thread{'s' * (threads != 1)}"]
+    return ", ".join([f"torch {version}", *map(str, where)])
+
+
 def _machine(device: torch.device) -> Iterator[object]:
     """What decides the last bits besides the numbers: the library and what it runs on."""
     yield torch.__version__
