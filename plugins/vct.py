@@ -115,11 +115,11 @@ class VCT:
             pairs = zip(scene.texts, [(), *words], strict=True)
             return [aligned(ls.said(text, t), names) for text, names in pairs]
 
-        return Refinement("source", "+", alignments, ls.Window(0, o.cross_share))
+        return AttentionRefinement("source", "+", alignments, ls.Window(0, o.cross_share))
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
+class AttentionRefinement:
     """Row `to` keeps its own attention to new tokens and takes the donor's to all that align.
 
     docs/methods.md eq. 3.6, without writing out the maps: column j of B's is eq_j P_B*[:, map(j)]

@@ -182,16 +182,13 @@ def test_the_engine_knows_no_files_plugins_or_command_line() -> None:
                 assert not banned & {n.split(".")[0] for n in names}, path
 
 
-ALIKE = {"Reading", "Refinement"}  # still to be told apart
-
-
 def test_no_two_classes_are_called_alike() -> None:
     found: dict[str, Path] = {}
     for path in files_in("locstyle") + files_in("plugins") + files_in("lab"):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 other = found.setdefault(node.name, path)
-                assert other == path or node.name in ALIKE, f"{node.name}: {other} and {path}"
+                assert other == path, f"{node.name}: {other} and {path}"
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

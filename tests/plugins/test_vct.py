@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from locstyle_plugins.vct import VCT, Refinement, alignment, concept_tokens
+from locstyle_plugins.vct import VCT, AttentionRefinement, alignment, concept_tokens
 from torch import Tensor
 
 import locstyle as ls
@@ -101,7 +101,10 @@ def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> No
     shared = VCT()._self_maps(scene).where(backbone.sites)  # type: ignore[arg-type]
     assert len(shared) == 11  # layers 2 to 12 of 16; those of 64 x 64 tokens are left alone
     assert all(site.role == "self" and site.scale > 1 for site in shared)
-    assert len(Refinement("source", "+", lambda t: [], ls.Window()).where(backbone.sites)) == 16
+    assert (
+        len(AttentionRefinement("source", "+", lambda t: [], ls.Window()).where(backbone.sites))
+        == 16
+    )
 
 
 @pytest.mark.parametrize("shares", [(0.0, 0.0), (0.9, 0.2), (1.0, 1.0)])
@@ -175,7 +178,7 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
     site = backbone.sites.where(role="cross")[0]
     given = {("source", "q"): q[:1], ("source", "k"): k[:1]}
     call = ls.Call(0.0, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8), given=given)
-    refined = Refinement("source", "+", lambda t: [pair], ls.Window()).attend(
+    refined = AttentionRefinement("source", "+", lambda t: [pair], ls.Window()).attend(
         site, call, [ls.Read(q, k, v)]
     )
     source, mine = (torch.softmax(q @ k.transpose(-1, -2) / 2, -1)).unbind()
