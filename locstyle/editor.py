@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from locstyle import __version__
 from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.backbones.load import load_backbone
-from locstyle.engine.denoise import Denoised, denoise
 from locstyle.engine.progress import Clock, OnStep, ignore
-from locstyle.engine.scene import Scene
-from locstyle.job.check_plan import checked_plan
-from locstyle.job.gate import reconstruct
-from locstyle.job.inversions import machine
-from locstyle.job.make_scene import make_scene
-from locstyle.job.paste import kept, paste
+from locstyle.engine.training import generator
+from locstyle.job.draw import Drawing, Rendered, draw
+from locstyle.job.grain import grain_for
+from locstyle.job.make_scene import inverter_of
+from locstyle.job.paste import Grain, Piece, kept, paste
 from locstyle.job.resolve import Job, resolve
-from locstyle.result import MACHINE, Report, Result
+from locstyle.job.telling import Telling
+from locstyle.photo import boxes
+from locstyle.result import Report, Result
 
 if TYPE_CHECKING:
     from locstyle.job.cache import TrajectoryCache
-    from locstyle.job.inversions import Inversions
     from locstyle.plugin.host import Host
 
 
@@ -55,10 +58,9 @@ class Editor:
         dtype: torch.dtype | None = None,
         host: Host | None = None,
         cache: TrajectoryCache | None = None,
-        download: bool = True,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
-        name, which is fetched unless `download` is false and nothing is there yet.
+        name.
 
         Raises:
             BackboneError: nothing of that name can be loaded.
@@ -70,7 +72,7 @@ class Editor:
         if str(name) in host.names("backbones"):
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
-            backbone = load_backbone(name, device=device, dtype=dtype, download=download)
+            backbone = load_backbone(name, device=device, dtype=dtype)
         editor = cls(backbone, host, cache=cache)
         editor._spent = clock.read()
         return editor
@@ -115,47 +117,43 @@ class Editor:
         who = self.host.whose("fusions", job.edit.fusion.name)
         with turns.take("an edit", alone=True), torch.inference_mode():
             self.backbone.seal.check()
-            with clock.phase("invert"):
-                scene, inverted = make_scene(job, self.backbone, self.cache, tell)
-            with clock.phase("denoise"), self.backbone.seal.kept(who):
-                plan = checked_plan(job.fusion.plan(scene), scene, who)
-                start = scene.start(0) if plan.start is None else plan.start
-                done = denoise(
-                    self.backbone,
-                    plan,
-                    scene.schedule,
-                    start,
-                    solver=job.solver,
-                    max_rows=max_rows,
-                    on_step=tell,
-                )
+            drawing = Drawing(who, max_rows, check_inversion, clock.phase)
+            pieces, drawn = self._draw(job, drawing, tell)
             with clock.phase("paste"):
-                styled = self.backbone.decode(done.latent)[0].float().cpu()
-                weight = job.layers("paste_feather").weight
-                photo = paste(job.photo, job.canvas, styled, weight)
+                photo = paste(job.photo, pieces, _grain(job))
+                weight = reduce(or_, (piece.placed for piece in pieces))
                 found: dict[str, Any] = kept(job.photo, photo, weight)._asdict()
-            if check_inversion:
-                with clock.phase("check"):
-                    found |= _gate(job, scene, tell)
-        digests = {"backbone": self.backbone.digest, **job.digests()}
-        digests[MACHINE] = machine(self.backbone.device)
-        made = replace(job.edit, digests=digests)
-        report = self._report(job, inverted, done, clock, found)
-        latent = done.latent.clone()  # not an inference tensor, so a caller may go on with it
-        return Result(
-            photo, job.photo, job.masks, scene.partition, job.styles, latent, made, report
-        )
+        made = replace(job.edit, digests={"backbone": self.backbone.digest, **job.digests()})
+        frames = tuple(one.drawn_frame for one in drawn)
+        report = self._report(job, drawn, clock, found | _gates(drawn))
+        return Result(photo, job.photo, job.masks, job.styles, frames, made, report)
+
+    def _draw(
+        self, job: Job, drawing: Drawing, on_step: OnStep
+    ) -> tuple[list[Piece], list[Rendered]]:
+        """Every frame, one after another; each as if it were alone."""
+        inverter = inverter_of(job, self.backbone, self.cache)
+        telling = Telling(on_step, job.photo, job.frames)
+        pieces, drawn = [], []
+        for number, frame in enumerate(job.frames):
+            with drawing.phase("paste"):
+                weight = job.layers(frame, "paste_feather").weight
+            one = draw(job, frame, inverter, drawing, telling.of(number, weight))
+            pieces.append(Piece(frame.canvas, one.picture, weight))
+            drawn.append(one)
+            telling.finish(number, pieces[-1])
+        return pieces, drawn
 
     def _report(
-        self, job: Job, inverted: Inversions, done: Denoised, clock: Clock, found: dict[str, Any]
+        self, job: Job, drawn: Sequence[Rendered], clock: Clock, found: dict[str, Any]
     ) -> Report:
         return Report(
-            rows=done.rows,
-            inversion_rows=inverted.rows,
-            cached_inversions=inverted.cached,
+            rows=sum(one.done.rows for one in drawn),
+            inversion_rows=sum(one.inverted.rows for one in drawn),
+            cached_inversions=sum(one.inverted.cached for one in drawn),
             coverage=job.coverage,
             overlap=job.overlap,
-            working_size=job.canvas.padded,
+            frames=tuple(one.report for one in drawn),
             device=str(self.backbone.device),
             dtype=str(self.backbone.dtype).removeprefix("torch."),
             versions=_versions(),
@@ -164,14 +162,34 @@ class Editor:
         )
 
 
-def _gate(job: Job, scene: Scene, on_step: OnStep) -> dict[str, Any]:
-    gate = reconstruct(job, scene, on_step)
-    gate.warn()
+def _gates(drawn: Sequence[Rendered]) -> dict[str, Any]:
+    """What checking the inversions found: of the frame that came back worst."""
+    gates = [one.gate for one in drawn if one.gate is not None]
+    if not gates:
+        return {}
+    worst = min(gates, key=lambda gate: gate.reconstruction)
+    worst.warn()
     return {
-        "autoencoder_psnr": gate.autoencoder,
-        "reconstruction_psnr": gate.reconstruction,
-        "check_rows": gate.rows,
+        "autoencoder_psnr": worst.autoencoder,
+        "reconstruction_psnr": worst.reconstruction,
+        "check_rows": sum(gate.rows for gate in gates),
     }
+
+
+def _grain(job: Job) -> Grain | None:
+    """What the paste adds to each frame's fine scale, where the edit asks for it."""
+    asked = job.edit.grain
+    amount = {"off": 0.0, "auto": 1.0}.get(str(asked), asked)
+    if not amount:
+        return None
+
+    def grain(piece: Piece) -> Tensor:
+        draw = generator(job.edit.seed, "grain")
+        photo = job.photo.working(*boxes.slices(piece.canvas.box))
+        styled, weight = piece.canvas.grow(piece.work), piece.weight.values
+        return float(amount) * grain_for(styled, photo, weight, piece.canvas, draw)
+
+    return grain
 
 
 def _versions() -> dict[str, str]:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from locstyle.errors import RecipeError
+from locstyle.errors import LocstyleError, RecipeError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 TEXT_KEY = "locstyle"
 """The PNG text chunk that carries the resolved edit."""
 
-MACHINE = "machine"
-"""Among an edit's digests, in words: what decides the last bits besides all it is made of."""
 
-Recipe = Literal["full", "names", "none"]
-"""How much of its edit a PNG carries."""
+@dataclass(frozen=True)
+class FrameReport:
+    """What one frame was: `box` (x0, y0, x1, y1) in photo pixels, its `working_size` (height,
+    width) in pixels, the `regions` drawn in it, counted from 0, its `tiles`, and the rows the
+    network evaluated for it."""
+
+    box: tuple[int, int, int, int]
+    working_size: tuple[int, int]
+    regions: tuple[int, ...]
+    tiles: int
+    rows: int
+    inversion_rows: int
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,8 @@ class Report:
 
     `rows` counts the rows the network evaluated while denoising, `inversion_rows` while inverting
     photo and references, `check_rows` while checking; `cached_inversions` were done by an earlier
-    run. `seconds` by phase add up to the wall time of resolving and running the edit, and in an
-    editor's first report of loading its backbone.
+    run. `frames` says the same of each frame. `seconds` by phase add up to the wall time of
+    resolving and running the edit, and in an editor's first report of loading its backbone.
     `coverage` is each region's share of the picture in [0, 1], `overlap` the share covered twice.
     `outside_identical` is the share of pixels outside all feathered masks whose bits are the
     input's, measured on the result; None where the masks cover everything. `inside_change` is the
@@ -52,7 +60,7 @@ class Report:
     overlap: float
     outside_identical: float | None
     inside_change: float
-    working_size: tuple[int, int]
+    frames: tuple[FrameReport, ...]
     device: str
     dtype: str
     cached_inversions: int = 0
@@ -67,50 +75,86 @@ class Report:
 
 
 @dataclass(frozen=True, eq=False)
+class DrawnFrame:
+    """A window of the photo as it was denoised.
+
+    `box` (x0, y0, x1, y1) in photo pixels, `regions` drawn in it, counted from 0. `latent` [1,
+    channels, h, w] is the clean latent; `partition`, of those regions and a remainder, is at
+    `working_size` (height, width) in pixels.
+    """
+
+    box: tuple[int, int, int, int]
+    regions: tuple[int, ...]
+    latent: Tensor
+    partition: Partition
+    working_size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """The styled photo and everything it was made of.
 
-    `photo` has the input's size, depth, alpha and profile. `latent` [1, channels, h, w] is the
-    clean latent. `edit` is the resolved edit, with digests of all it used. `masks` are the regions'
-    masks before feathering, at the photo's size, `styles` those of each region; `partition` is at
-    the working size.
+    `photo` has the input's size, depth, alpha and profile. `frames` are the windows it was denoised
+    in; `latent`, `partition` and `working_size` are those of the only one. `edit` is the resolved
+    edit, with digests of all it used. `masks` are the regions' masks before feathering, at the
+    photo's size, `styles` those of each region.
     """
 
     photo: Photo
     source: Photo
     masks: tuple[Mask, ...]
-    partition: Partition
     styles: tuple[tuple[Style, ...], ...]
-    latent: Tensor
+    frames: tuple[DrawnFrame, ...]
     edit: Edit
     report: Report
+
+    @property
+    def latent(self) -> Tensor:
+        """The clean latent [1, channels, h, w].
+
+        Raises:
+            LocstyleError: this and the two below: the photo was drawn in several frames.
+        """
+        return self._only("latent").latent
+
+    @property
+    def partition(self) -> Partition:
+        """Who owned what, at the working size."""
+        return self._only("partition").partition
+
+    @property
+    def working_size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self._only("working_size").working_size
+
+    def _only(self, name: str) -> DrawnFrame:
+        if len(self.frames) != 1:
+            raise LocstyleError(
+                f"result.{name}: this photo was drawn in {len(self.frames)} frames, each with its "
+                f"own; read result.frames[0].{name} and so on"
+            )
+        return self.frames[0]
 
     @property
     def image(self) -> Image:
         """The styled photo as an 8-bit picture."""
         return self.photo.image
 
-    def save(self, path: str | Path, *, recipe: Recipe = "full") -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the photo; a PNG carries its own recipe, so `locstyle replay` can run it again.
 
-        `recipe`: "full" with paths from the picture's folder, as `Edit.carried` says; "names" with
-        the files' names alone, to be found beside the picture; "none" without. An edit of pictures
-        that live only in memory has no recipe to carry and is saved without.
+        An edit of pictures that live only in memory has no recipe to carry and is saved without.
 
         Raises:
             OutputError: the file cannot be written; an old file of that name stays as it was.
-            RecipeError: another `recipe` than these.
         """
         path = Path(path)
-        carries = path.suffix.lower() == ".png" and recipe != "none"
-        self.photo.save(path, text=self._text(path, recipe) if carries else None)
+        self.photo.save(path, text=self._text(path) if path.suffix.lower() == ".png" else None)
         return path
 
-    def _text(self, path: Path, recipe: Recipe) -> dict[str, str] | None:
-        how: Any = recipe  # "none" was answered before
-        carried = self.edit.carried(path.parent, how)
+    def _text(self, path: Path) -> dict[str, str] | None:
         try:
-            return {TEXT_KEY: json.dumps(carried.to_dict())}
+            return {TEXT_KEY: json.dumps(self.edit.seen_from(path.parent).to_dict())}
         except RecipeError:
             return None
 

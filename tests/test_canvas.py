@@ -79,7 +79,7 @@ def test_a_photo_of_the_working_size_passes_unchanged() -> None:
 
 
 def test_padding_mirrors_the_content() -> None:
-    canvas = Canvas((6, 4), (6, 4), (8, 8))
+    canvas = Canvas((6, 4), (0, 0, 4, 6), (6, 4), (8, 8))
     picture = torch.arange(24.0).reshape(1, 6, 4) / 24
     work = canvas.shrink(picture)
     assert torch.equal(work[:, :6, :4], picture)

@@ -192,13 +192,13 @@ def test_a_preview_is_marked_in_its_recipe(locstyle, folder):
     Path("recipe.yaml").write_text(done.stdout)
     done = locstyle("run", "recipe.yaml", "-o", "out.png", "--json")
     edit = json.loads(done.stdout)["edit"]
-    assert (edit["quick"], edit["steps"], edit["size"], edit["solver"]) == (True, 6, 24, "ddim")
+    assert (edit["quick"], edit["steps"], edit["solver"]) == (True, 6, "ddim")
     full = locstyle(*STYLIZE, *REGIONS, "--dry-run").stdout
     assert "quick" not in full
     Path("recipe.yaml").write_text(full)
     done = locstyle("run", "recipe.yaml", "--quick", "--steps", 3, "-o", "out.png", "--json")
     edit = json.loads(done.stdout)["edit"]
-    assert (edit["quick"], edit["steps"], edit["size"], edit["solver"]) == (True, 3, 24, "dpm++2m")
+    assert (edit["quick"], edit["steps"], edit["solver"]) == (True, 3, "dpm++2m")
 
 
 def test_json_on_stdout_is_the_resolved_edit_and_the_report(locstyle, folder):

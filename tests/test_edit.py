@@ -137,7 +137,10 @@ def test_a_full_recipe_is_the_identity():
         "steps": 20,
         "quick": True,
         "seed": 7,
+        "detail": "auto",
         "size": [512, 768],
+        "frames": [{"box": [0, 0, 90, 60], "size": [60, 90], "draws": [0, 1]}],
+        "grain": 0.5,
         "feather": 3.0,
         "paste_feather": 1.0,
         "inversion_refine": 2,
@@ -145,7 +148,7 @@ def test_a_full_recipe_is_the_identity():
     }
     assert Edit.from_dict(data).to_dict() == data
     assert set(data) - {"locstyle"} == {f.name for f in fields(Edit)}
-    assert {*data["regions"][0], "styles"} == {f.name for f in fields(Region)}
+    assert {*data["regions"][0], "styles", "detail"} == {f.name for f in fields(Region)}
 
 
 def test_what_is_not_said_has_the_documented_defaults():

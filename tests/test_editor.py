@@ -61,6 +61,7 @@ def edit_of(folder: Path, **given: object) -> Edit:
         Region("box:30,10,50,45", folder / "s2.safetensors", strength=0.7),
     )
     settings: dict[str, object] = {"image": folder / "photo.png", "regions": regions, "steps": 3}
+    settings |= {"size": "native"}  # one frame; tests/test_drawing.py has several
     return Edit(**(settings | given))  # type: ignore[arg-type]
 
 
@@ -185,7 +186,8 @@ def test_reported_seconds_add_up_to_the_wall_time(editor: Editor, folder: Path) 
     later = time.perf_counter()
     seconds = fresh.run(job, check_inversion=True).report.seconds
     spent = time.perf_counter() - later + between - start
-    assert list(seconds) == ["resolve", "invert", "denoise", "paste", "check", "report"]
+    phases = ["resolve", "invert", "denoise", "decode", "check", "paste", "report"]
+    assert list(seconds) == phases
     assert sum(seconds.values()) == pytest.approx(spent, abs=0.3)
 
 

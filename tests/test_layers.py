@@ -18,7 +18,7 @@ from torch import Tensor
 
 from locstyle import measure
 from locstyle.errors import MaskError, PhotoError
-from locstyle.job.paste import kept, paste
+from locstyle.job.paste import Piece, kept, paste
 from locstyle.masks import Layers, Mask, shared
 from locstyle.photo import Canvas, Photo
 from locstyle.photo.canvas import average
@@ -190,7 +190,7 @@ def test_strips_paste_what_the_whole_would(photo: Photo, native: int) -> None:
         align_corners=False,
     )
     expected = naive_paste(photo, whole[0].clamp(0, 1), weight.values)
-    result = paste(photo, canvas, work, weight)
+    result = paste(photo, [Piece(canvas, work, weight)])
     np.testing.assert_array_equal(result.pixels, expected)
     np.testing.assert_array_equal(
         photo.pasted(whole[0].clamp(0, 1), weight.values).pixels, expected
@@ -229,4 +229,4 @@ def test_nothing_is_pasted_of_a_picture_that_is_not_finite(photo: Photo) -> None
     canvas = Canvas.fit(photo.size, size=None, native=64, multiple=16)
     work = torch.full((3, *canvas.padded), torch.nan)
     with pytest.raises(PhotoError, match="not finite; nothing was pasted"):
-        paste(photo, canvas, work, Mask.everywhere(photo.size))
+        paste(photo, [Piece(canvas, work, Mask.everywhere(photo.size))])

@@ -13,7 +13,7 @@ from PIL import Image
 from locstyle import SOLVERS, Edit, Editor, Fusing, Host, RecipeError, Region, Result
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.solvers import STEPS, Sampling
-from locstyle.job.settle import QUICK_STEPS, Settled, settle
+from locstyle.job.settle import QUICK_SIDE, QUICK_STEPS, Settled, settle
 from locstyle.replay import embedded_edit
 from locstyle.testing import random_style
 
@@ -36,13 +36,13 @@ def settled(editor: Editor, **given: object) -> Settled:
 
 def test_the_usual_where_nobody_says(editor: Editor) -> None:
     usual = Sampling()
-    assert settled(editor) == Settled(usual.solver, STEPS[usual.solver], 1, editor.backbone.native)
+    assert settled(editor) == Settled(usual.solver, STEPS[usual.solver], 1, 1.0)
     assert set(STEPS) == set(SOLVERS)
 
 
 def test_the_edit_says_first(editor: Editor) -> None:
     said = settled(editor, solver="ddim", steps=7, inversion_refine=0, size=(24, 24))
-    assert said == Settled("ddim", 7, 0, (24, 24))
+    assert said == Settled("ddim", 7, 0, 1.0)
 
 
 def test_a_fusions_presets_say_how_they_were_published(editor: Editor) -> None:
@@ -83,8 +83,8 @@ def test_what_cannot_be_is_refused(editor: Editor) -> None:
 
 def test_a_preview_is_small_short_and_marked(editor: Editor, tmp_path: Path) -> None:
     found = settled(editor, quick=True)
-    assert found.steps == QUICK_STEPS and found.size == 24 < editor.backbone.native
-    assert settled(editor, quick=True, steps=9, size=16) == replace(found, steps=9, size=16)
+    assert found.steps == QUICK_STEPS and found.side == QUICK_SIDE < 1
+    assert settled(editor, quick=True, steps=9) == replace(found, steps=9)
     result = editor.run(edit_of(editor.backbone, quick=True))
     assert (
         result.edit.quick and result.report.rows < editor.run(edit_of(editor.backbone)).report.rows
@@ -101,7 +101,8 @@ def test_a_preview_is_small_short_and_marked(editor: Editor, tmp_path: Path) -> 
 def test_a_finished_edit_says_everything_and_runs_the_same(editor: Editor, fusing: Fusing) -> None:
     done = editor.run(edit_of(editor.backbone, fusion=fusing, steps=2))
     edit = done.edit
-    assert (edit.solver, edit.steps, edit.inversion_refine, edit.size) == ("dpm++2m", 2, 1, 32)
+    assert (edit.solver, edit.steps, edit.inversion_refine) == ("dpm++2m", 2, 1)
+    assert edit.size is None and [frame.draws for frame in edit.frames] == [(0,)]
     factory = editor.host.find("fusions", fusing.name).factory
     assert set(edit.fusion.options) == set(factory.Options.__dataclass_fields__)  # type: ignore[attr-defined]
     assert edit.fusion.options["guidance"] == fusing.options.get(

@@ -66,7 +66,7 @@ def test_what_it_said_stays() -> None:
     assert edit.fusion.options["equaliser"] == 0.5  # the preset's
     assert edit.fusion.options["self_share"] == 0.9  # 0.1's default
     assert Edit.from_dict(OLD | {"inversion_refine": 3}).inversion_refine == 3
-    assert Edit.from_dict(OLD | {"backbone": "sd"}).size is None
+    assert Edit.from_dict(OLD | {"backbone": "sd"}).size == "native"
 
 
 def test_fusions_from_elsewhere_keep_their_own_defaults() -> None:

@@ -53,6 +53,26 @@ def truth(value: object, where: str) -> bool:
     return value
 
 
+def detail(value: object, where: str) -> float | str:
+    """Working pixels per photo pixel, or "auto"."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str):
+        raise refusal(where, value, "auto, or working pixels per photo pixel, such as 0.5")
+    return number(value, where, 0.01, 8)
+
+
+def grain(value: object, where: str) -> float | str:
+    """A share of the photo's own grain, "auto" for all of it, or "off"."""
+    if value in ("off", "auto"):
+        return str(value)
+    if value is False:  # what YAML makes of an unquoted off
+        return "off"
+    if isinstance(value, str):
+        raise refusal(where, value, "off, auto, or a share of the photo's own, such as 0.5")
+    return number(value, where, 0, 2)
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise refusal(where, value, "a mapping of keys to values")

@@ -10,11 +10,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import checks, version_1
 from locstyle.edit.choice import Fusing, Segmenting, chosen
 from locstyle.edit.fields import make, plain_fields, set_field
+from locstyle.edit.framing import Framing
 from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.edit.region import Region
 from locstyle.edit.styling import Styling
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from locstyle.photo import Photo
 
 VERSION = 2
-Carried = Literal["full", "names"]
 _LIST = "a file that `locstyle segment` wrote"
 
 
@@ -35,14 +35,18 @@ _LIST = "a file that `locstyle segment` wrote"
 class Edit:
     """One edit of one photo.
 
-    `image` is a file or a picture in memory; later `regions` lie on top. `size`: the working size,
-    a side for about its square in pixels, or (height, width) to fit inside; None takes the
-    backbone's own. `solver`, `steps` and `inversion_refine` (how often a step of the inversion is
-    refined): None leaves each to the fusion. `quick` makes it a preview: few steps at a smaller
-    size, where those are not given. `segmenter` answers the selections that ask one, and `segments`
-    is a list that `locstyle segment` wrote, from which selections take numbers. `feather` softens
-    the masks while denoising, `paste_feather` when pasting back, both in photo pixels. `digests`
-    says what a finished edit was made of.
+    `image` is a file or a picture in memory; later `regions` lie on top. `detail`: working pixels
+    per photo pixel, or "auto", as fine as the backbone draws each frame well. `size`: one frame of
+    the whole photo at a working size instead: a side for about its square in pixels, (height,
+    width) to fit inside, or "native", the backbone's own. `frames`: the windows that a finished
+    edit was drawn in, which then are drawn again. `grain`: fine-scale noise where a region comes
+    out softer than the photo around it: "off", "auto" to match it, or a share of that. `solver`,
+    `steps` and `inversion_refine` (how often a step of the inversion is refined): None leaves each
+    to the fusion. `quick` makes it a preview: few steps at a smaller size, where those are not
+    given. `segmenter` answers the selections that ask one, and `segments` is a list that `locstyle
+    segment` wrote, from which selections take numbers. `feather` softens the masks while denoising,
+    `paste_feather` when pasting back, both in photo pixels. `digests` says what a finished edit was
+    made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
@@ -57,7 +61,10 @@ class Edit:
     steps: int | None = None
     quick: bool = False
     seed: int = 0
-    size: int | tuple[int, int] | None = None
+    detail: float | str = "auto"
+    size: int | tuple[int, int] | str | None = None
+    frames: tuple[Framing, ...] = ()
+    grain: float | str = "off"
     feather: float = 2.0
     paste_feather: float = 2.0
     inversion_refine: int | None = None
@@ -78,7 +85,12 @@ class Edit:
             checks.whole(self.steps, "steps", 1, 999)
         set_field(self, "quick", checks.truth(self.quick, "quick"))
         set_field(self, "seed", checks.whole(self.seed, "seed", 0, 2**63 - 1))
+        set_field(self, "detail", checks.detail(self.detail, "detail"))
         set_field(self, "size", _size(self.size))
+        set_field(self, "frames", _frames(self))
+        set_field(self, "grain", checks.grain(self.grain, "grain"))
+        if self.size is not None:
+            _check_undetailed(self)
         set_field(self, "feather", checks.number(self.feather, "feather", 0))
         set_field(self, "paste_feather", checks.number(self.paste_feather, "paste_feather", 0))
         if self.inversion_refine is not None:
@@ -120,6 +132,9 @@ class Edit:
             given["regions"] = [
                 _region(region, f"regions[{i}]") for i, region in enumerate(regions)
             ]
+        if "frames" in given:
+            frames = checks.sequence(given["frames"], "frames")
+            given["frames"] = [make(Framing, f, f"frames[{i}]") for i, f in enumerate(frames)]
         return make(cls, given)
 
     def to_dict(self) -> dict[str, Plain]:
@@ -148,31 +163,6 @@ class Edit:
         """The same edit with its paths leading from `folder`; undone by `beside(folder)`."""
         return self._moved(lambda path: _relative(path, folder))
 
-    def carried(self, folder: Path, how: Carried = "full") -> Edit:
-        """The same edit as a picture in `folder` carries it: "full" or "names".
-
-        In full its paths lead from there, unless that would name folders that nobody typed: then
-        they are as they were typed. With names every file goes by its name alone.
-
-        Raises:
-            RecipeError: `how` is neither.
-        """
-        if how == "names":
-            return self._moved(_name)
-        if how != "full":
-            raise checks.refusal("recipe", how, "full or names (or none, for no recipe at all)")
-        moved = self.seen_from(folder)
-        typed = {part for path in self.paths for part in _folders(path)}
-        is_telling = any(not typed.issuperset(_folders(path)) for path in moved.paths)
-        return self if is_telling else moved
-
-    @property
-    def paths(self) -> list[str]:
-        """Every path in it, as it is written."""
-        found: list[str] = []
-        self._moved(lambda path: found.append(path) or path)  # type: ignore[func-returns-value]  # None is the point
-        return found
-
     def _moved(self, move: Callable[[str], str]) -> Edit:
         """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
         backbone = self.backbone
@@ -180,7 +170,7 @@ class Edit:
             self,
             image=move(self.image) if isinstance(self.image, str) else self.image,
             regions=tuple(region.moved(move) for region in self.regions),
-            backbone=move(backbone) if _is_path(backbone) else backbone,
+            backbone=move(backbone) if backbone.startswith((".", "/", "\\")) else backbone,
             segments=None if self.segments is None else move(str(self.segments)),
         )
 
@@ -193,16 +183,40 @@ def _region(data: Plain, where: str) -> Region:
     return make(Region, given, where)
 
 
-def _size(value: object) -> int | tuple[int, int] | None:
-    if value is None:
-        return None
+def _size(value: object) -> int | tuple[int, int] | str | None:
+    if value is None or value == "native":
+        return value
     if not isinstance(value, Sequence):
         return checks.whole(value, "size", 8, 16384)
     if isinstance(value, str) or len(value) != 2:
         raise checks.refusal(
-            "size", value, "a side in pixels, for about its square, or [height, width]"
+            "size", value, "a side in pixels, for about its square, [height, width], or native"
         )
     return checks.whole(value[0], "size[0]", 8, 16384), checks.whole(value[1], "size[1]", 8, 16384)
+
+
+def _frames(edit: Edit) -> tuple[Framing, ...]:
+    frames = tuple(checks.sequence(edit.frames, "frames"))
+    for i, frame in enumerate(frames):
+        if not isinstance(frame, Framing):
+            raise checks.refusal(f"frames[{i}]", frame, "a mapping with box, size and draws")
+        if missing := [r for r in frame.draws if r >= len(edit.regions)]:
+            raise RecipeError(
+                f"frames[{i}].draws: there is no region {missing[0]}; regions are 0 to "
+                f"{len(edit.regions) - 1}"
+            )
+    return frames
+
+
+def _check_undetailed(edit: Edit) -> None:
+    """Refuses `detail` beside `size`, which means one frame of the whole photo."""
+    asked = {"detail": edit.detail != "auto"}
+    asked |= {f"regions[{i}].detail": r.detail is not None for i, r in enumerate(edit.regions)}
+    for where, is_asked in asked.items():
+        if is_asked:
+            raise RecipeError(
+                f"{where}: stands beside size, which draws the whole photo at once; give one"
+            )
 
 
 def _regions(value: object) -> tuple[Region, ...]:
@@ -213,20 +227,6 @@ def _regions(value: object) -> tuple[Region, ...]:
         if not isinstance(region, Region):
             raise checks.refusal(f"regions[{i}]", region, "a mapping (in Python, a Region)")
     return regions
-
-
-def _name(path: str) -> str:
-    """A file's name; one without a suffix could be taken for a style's own, or a backbone's."""
-    name = os.path.basename(os.path.normpath(path))
-    return name if Path(name).suffix else os.path.join(".", name)
-
-
-def _is_path(backbone: str) -> bool:
-    return backbone.startswith((".", "/", "\\")) or backbone.endswith(".safetensors")
-
-
-def _folders(path: str) -> set[str]:
-    return set(Path(path).parent.parts) - {"..", "."}
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError
 
-NEW = ("solver", "quick")
+NEW = ("solver", "quick", "detail", "frames", "grain")
 """Keys of an edit that 0.1 did not know."""
 
 _SIZES = {"mini": 128}
@@ -127,7 +127,7 @@ def completed(recipe: Mapping[str, Plain]) -> dict[str, Plain]:
     if given.get("inversion_refine") is None:
         given["inversion_refine"] = refine
     if given.get("size") is None:
-        given["size"] = _SIZES.get(str(recipe.get("backbone", "mini")))
+        given["size"] = _SIZES.get(str(recipe.get("backbone", "mini")), "native")
     return given
 
 

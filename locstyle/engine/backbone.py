@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from locstyle.engine.intervene import Attachment, Intervention
 from locstyle.engine.schedule import Prediction, Schedule
@@ -39,15 +39,17 @@ class Backbone(Protocol):
     """A frozen latent diffusion model; loaded once, never changed outside a `with`.
 
     `family` decides which styles fit. `native` is the image side in pixels it was trained at,
-    `factor` the pixels per latent pixel, `multiple` what image sides must be a multiple of. `turns`
-    keeps callers apart: `attach` and `predict` take one each, and who needs several in a row, or
-    changes the model in a way of its own, takes one around them all.
-    `seal` tells whether anybody changed the weights since they were loaded.
+    `working` that of the largest square it draws well in one pass, `factor` the pixels per latent
+    pixel, `multiple` what image sides must be a multiple of. `turns` keeps callers apart: `attach`
+    and `predict` take one each, and who needs several in a row, or changes the model in a way of
+    its own, takes one around them all. `seal` tells whether anybody changed the weights since they
+    were loaded.
     """
 
     family: str
     name: str
     native: int
+    working: int
     factor: int
     multiple: int
     prediction: Prediction
@@ -104,15 +106,6 @@ class Backbone(Protocol):
 
     def preview(self, latent: Tensor) -> Callable[[], Image]:
         """A picture of `latent`, decoded only when called."""
-        ...
-
-    def layer(self, name: str) -> nn.Module:
-        """The module at a site, by the site's name; frozen, and never changed."""
-        ...
-
-    def replacing(self, layers: Mapping[str, nn.Module]) -> AbstractContextManager[None]:
-        """These modules in place of those at the sites they are named after, for the length of a
-        `with`: how layers are adapted while something is learned in them."""
         ...
 
     def attach(self, interventions: Sequence[Intervention]) -> AbstractContextManager[Attachment]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from locstyle.engine.sites import Site
+from locstyle.engine.tiles import Tile
 
 MIXED = -1
 """The owner of a row whose tokens belong to different regions, as the partition says."""
@@ -26,11 +27,29 @@ class Grid(NamedTuple):
     """How the tokens of a layer lie over the latent: `height` rows of `width`.
 
     What is worked out for tokens (who owns them, which of a reference's count) is kept under their
-    grid, so whatever else tells two grids apart belongs in here.
+    grid, so whatever else tells two grids apart belongs in here: `tile`, which part of the latent
+    they lie over, None for all of it.
     """
 
     height: int
     width: int
+    tile: Tile | None = None
+
+    @property
+    def whole(self) -> Grid:
+        """The same layer's tokens over the whole latent."""
+        if self.tile is None:
+            return self
+        height, width = self.tile.whole
+        return Grid(height * self.height // self.tile.height, width * self.width // self.tile.width)
+
+    def cut(self, values: Tensor) -> Tensor:
+        """What lies here of values [..., h, w] over the whole."""
+        if self.tile is None:
+            return values
+        top = self.tile.top * self.height // self.tile.height
+        left = self.tile.left * self.width // self.tile.width
+        return values[..., top : top + self.height, left : left + self.width]
 
 
 Part = Literal["q", "k", "v", "y"]
@@ -57,9 +76,9 @@ class Call:
     """One forward pass, as interventions see it.
 
     `fraction` of the schedule lies behind it, in [0, 1); `t` is the timestep. `rows` are in batch
-    order. `size` is the latent's (height, width). `texts` is how many texts of equal length lie one
-    after another on the text-token axis. `given` is what the intervention that is called takes from
-    other rows here.
+    order. `size` is the (height, width) of the latent, or of the `tile` of it that this is for.
+    `texts` is how many texts of equal length lie one after another on the text-token axis. `given`
+    is what the intervention that is called takes from other rows here.
     """
 
     fraction: float
@@ -67,13 +86,14 @@ class Call:
     rows: tuple[Row, ...]
     size: tuple[int, int]
     texts: int = 1
+    tile: Tile | None = None
     given: Given = field(default_factory=dict, repr=False)
 
     def grid(self, at: Site | Tensor) -> Grid:
         """How the tokens of a site lie, or the pixels of a feature map [rows, C, h, w]."""
         if isinstance(at, Tensor):
-            return Grid(at.shape[-2], at.shape[-1])
-        return Grid(self.size[0] // at.scale, self.size[1] // at.scale)
+            return Grid(at.shape[-2], at.shape[-1], self.tile)
+        return Grid(self.size[0] // at.scale, self.size[1] // at.scale, self.tile)
 
     def index(self, name: str) -> int | None:
         """The batch index of the row of that name, or None where it is not part of this call."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +15,14 @@ from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.solvers import Aim, Leg, Solver, ddim
+from locstyle.engine.tiles import Tiles
 from locstyle.engine.trajectory import require_finite
 from locstyle.errors import DenoiseError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from locstyle.engine.intervene import Attachment
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +40,7 @@ def denoise(
     start: Tensor,
     *,
     solver: Solver = ddim,
+    tiles: Tiles | None = None,
     max_rows: int | None = None,
     on_step: OnStep = ignore,
 ) -> Denoised:
@@ -40,7 +48,9 @@ def denoise(
 
     `solver` decides how the latent steps; what a trajectory gives is as it was inverted. `max_rows`
     bounds how many rows run in one forward pass; the result does not depend on it. Rows that others
-    take from go first, and what is taken from them is kept for one step.
+    take from go first, and what is taken from them is kept for one step. `tiles`: the windows of
+    the latent that are evaluated one by one and averaged, row by row; None: it is one. A row that
+    follows a trajectory of a tile's own size, a reference's, is evaluated whole in each.
 
     Raises:
         DenoiseError: the latent is not finite after a step; names the step. Or rows that take from
@@ -49,20 +59,24 @@ def denoise(
         BusyError: called in the middle of another run on this backbone.
     """
     x, rows, tell = start, 0, backbone.turns.told(on_step)
+    parts = tiles or Tiles.whole((x.shape[-2], x.shape[-1]))
+    count = _Count(schedule.steps, len(parts.tiles))
     before: Aim | None = None
     with backbone.turns.take("denoising"), backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
-            call = Call(schedule.fraction(t), t, (), (x.shape[-2], x.shape[-1]))
+            call = Call(schedule.fraction(t), t, (), parts.size)
             active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
             passes = in_passes(active, plan.takes, max_rows)
-            attachment.begin(passes=len(passes))
             # of all rows alike, whichever pass they are in, so that what they give fits
             call = replace(call, texts=max((len(one.texts(t)) for one in active), default=1))
-            predictions: dict[str, Tensor] = {}
-            for branches in passes:
-                attachment.call = replace(call, rows=_rows(branches))
-                predictions |= _predict(backbone, attachment.call, branches, x)
-            rows += len(active)
+            found: list[dict[str, Tensor]] = []
+            for number, tile in enumerate(parts.tiles):
+                if number:
+                    tell(count.step(index, number, backbone.preview(x)))
+                here = call if parts.is_one else replace(call, size=tile.size, tile=tile)
+                found.append(_predicted(backbone, attachment, here, passes, tile.of(x)))
+            predictions = {b.name: parts.merged([one[b.name] for one in found]) for b in active}
+            rows += len(active) * len(parts.tiles)
             prediction, end = plan.compose(predictions, call), schedule.after(index)
             aim = Aim(schedule.clean(x, prediction, t), t)
             prediction = solver(schedule, Leg(x, prediction, aim, before, end))
@@ -70,8 +84,20 @@ def denoise(
             if plan.hold is not None:
                 x = plan.hold.apply(x, end)
             require_finite(x, "denoising", index + 1, schedule.steps)
-            tell(Step("denoise", index + 1, schedule.steps, preview=backbone.preview(x)))
+            tell(count.step(index, len(parts.tiles), backbone.preview(x)))
     return Denoised(x, rows)
+
+
+class _Count(NamedTuple):
+    """Steps as they are told: one for every tile of every step."""
+
+    steps: int
+    tiles: int
+
+    def step(self, index: int, tiles: int, preview: Callable[[], Image]) -> Step:
+        """What is told when `tiles` tiles of step number `index` are done."""
+        done = index * self.tiles + tiles
+        return Step("denoise", done, self.steps * self.tiles, preview=preview)
 
 
 def in_passes(
@@ -127,13 +153,38 @@ def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
     return tuple(Row(branch.name, branch.owner) for branch in branches)
 
 
+def _predicted(
+    backbone: Backbone,
+    attachment: Attachment,
+    call: Call,
+    passes: Sequence[Sequence[Branch]],
+    x: Tensor,
+) -> dict[str, Tensor]:
+    """What all rows predict for one tile, by their names."""
+    attachment.begin(passes=len(passes))
+    found: dict[str, Tensor] = {}
+    for branches in passes:
+        attachment.call = replace(call, rows=_rows(branches))
+        found |= _predict(backbone, attachment.call, branches, x)
+    return found
+
+
 def _predict(
     backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor
 ) -> dict[str, Tensor]:
-    latents = torch.cat([b.latent.at(call.t).to(x) if b.latent else x for b in branches])
+    latents = torch.cat([_latent(branch, call, x) for branch in branches])
     states = torch.cat([_states(branch.texts(call.t), call.texts) for branch in branches])
     predictions = backbone.predict(latents, call.t, states)
     return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
+
+
+def _latent(branch: Branch, call: Call, x: Tensor) -> Tensor:
+    """What a row is evaluated at: the edited latent or its trajectory's, as far as it is here."""
+    if branch.latent is None:
+        return x
+    followed = branch.latent.at(call.t).to(x)
+    is_here = followed.shape[-2:] == x.shape[-2:]
+    return followed if is_here or call.tile is None else call.tile.of(followed)
 
 
 def _states(texts: tuple[Text, ...], count: int) -> Tensor:

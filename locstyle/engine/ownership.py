@@ -16,8 +16,7 @@ from locstyle.masks import Partition
 class Held(NamedTuple):
     """What a group of owners has of a grid: how much of every token, and which tokens those are.
 
-    `area` [h, w] in [0, 1], `tokens` [n] those they have any of, `share` [n] how much, and `bias`
-    [1, 1, 1, n] what that adds to logits where these are keys, None where it is nothing. `first` is
+    `area` [h, w] in [0, 1], `tokens` [n] those they have any of, `share` [n] how much. `first` is
     the first owner of the group.
     """
 
@@ -25,12 +24,6 @@ class Held(NamedTuple):
     area: Tensor
     tokens: Tensor
     share: Tensor
-    bias: Tensor | None
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether all tokens are wholly theirs."""
-        return self.bias is None and len(self.tokens) == self.area.numel()
 
 
 class Ownership:
@@ -68,6 +61,8 @@ class Ownership:
 
     def mixed(self, grid: Grid, like: Tensor) -> Tensor:
         """That of a `MIXED` row alone: [regions + 1, h, w]."""
+        if grid.tile is not None:
+            return grid.cut(self.mixed(grid.whole, like))
         return self._kept.get(
             grid, like, lambda: self._partition.at(grid.height, grid.width).to(like)
         )
@@ -88,10 +83,7 @@ class Ownership:
             area = mixed[members].sum(0)
             tokens = area.flatten().nonzero().flatten()
             if len(tokens):
-                share = area.flatten()[tokens]
-                bias = share.log()[None, None, None]
-                seen = bias if bool(bias.any()) else None
-                found.append(Held(members[0], area, tokens, share, seen))
+                found.append(Held(members[0], area, tokens, area.flatten()[tokens]))
         return tuple(found)
 
     @staticmethod

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import CLEAN, Schedule
+from locstyle.engine.tiles import Tiles
 from locstyle.errors import DenoiseError
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def invert(
     text: Text,
     aligned: bool = False,
     refine: int = 0,
+    tiles: Tiles | None = None,
     on_step: OnStep = ignore,
 ) -> Trajectory:
     """DDIM inversion of a clean `latent` [1, channels, h, w] without guidance, arXiv:2010.02502
@@ -95,7 +97,8 @@ def invert(
     Going up, a step's prediction is made where the step begins; coming back, where it ended, so
     the way back misses the photo. `refine` repeats each step that many times with the prediction
     made at its present end, which converges to the latent that denoising takes back exactly: the
-    fixed point of AIDI, arXiv:2309.04907, without its acceleration. Costs 1 + `refine` rows a step.
+    fixed point of AIDI, arXiv:2309.04907, without its acceleration. Costs 1 + `refine` rows a step,
+    for each of the `tiles` whose predictions are averaged (None: the latent is one).
 
     Raises:
         DenoiseError: a latent is not finite; names the step.
@@ -103,17 +106,22 @@ def invert(
     """
     latents = {CLEAN: latent}
     x, level, tell = latent, CLEAN, backbone.turns.told(on_step)
+    parts = tiles or Tiles.whole((latent.shape[-2], latent.shape[-1]))
+
+    def predicted(x: Tensor, t: int) -> Tensor:
+        return parts.merged([backbone.predict(one.of(x), t, text.states) for one in parts.tiles])
+
     with backbone.turns.take("an inversion"):
         for index, t in enumerate(reversed(schedule.timesteps), start=1):
             seen_as = max(level, 0) if aligned else t
-            above = schedule.move(x, backbone.predict(x, seen_as, text.states), level, t)
+            above = schedule.move(x, predicted(x, seen_as), level, t)
             for _ in range(refine):
-                above = schedule.unmove(x, backbone.predict(above, t, text.states), t, level)
+                above = schedule.unmove(x, predicted(above, t), t, level)
             require_finite(above, "inversion", index, schedule.steps)
             latents[t] = x = above
             level = t
             tell(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
-    return Trajectory(latents, schedule.steps * (1 + refine))
+    return Trajectory(latents, schedule.steps * (1 + refine) * len(parts.tiles))
 
 
 def pivot(

@@ -13,9 +13,11 @@ from locstyle import measure
 from locstyle.engine.denoise import denoise
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step
+from locstyle.job.make_scene import decoded
 
 if TYPE_CHECKING:
     from locstyle.engine.scene import Scene
+    from locstyle.job.frames import Frame
     from locstyle.job.resolve import Job
 
 POOR = 6.0
@@ -46,7 +48,7 @@ class Gate:
             )
 
 
-def reconstruct(job: Job, scene: Scene, on_step: OnStep) -> Gate:
+def reconstruct(job: Job, frame: Frame, scene: Scene, on_step: OnStep) -> Gate:
     """Denoises the inverted photo back unstyled: one row a step.
 
     Raises:
@@ -59,10 +61,12 @@ def reconstruct(job: Job, scene: Scene, on_step: OnStep) -> Gate:
     backbone, schedule = scene.backbone, scene.schedule
     plan = Plan((Branch("source", scene.empty),), (), lambda seen, call: seen["source"])
     start = scene.content.at(schedule.noisiest)
-    back = denoise(backbone, plan, schedule, start, solver=job.solver, on_step=tell)
-    seen = _array(job.photo.on(job.canvas))
+    back = denoise(
+        backbone, plan, schedule, start, solver=job.solver, tiles=frame.tiles, on_step=tell
+    )
+    seen = _array(job.photo.on(frame.canvas))
     autoencoder, reconstruction = (
-        measure.psnr(_array(backbone.decode(latent)[0].float().cpu()), seen)
+        measure.psnr(_array(decoded(backbone, latent, frame.tiles)), seen)
         for latent in (scene.latent, back.latent)
     )
     return Gate(autoencoder, reconstruction, back.rows)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from locstyle import __version__
 from locstyle.engine.progress import OnStep, Step
+from locstyle.engine.tiles import Tiles
 from locstyle.engine.trajectory import Inversion, Trajectory, invert
 
 if TYPE_CHECKING:
@@ -41,35 +42,48 @@ class Inversions:
 
 @dataclass(frozen=True, eq=False)
 class Inverter:
-    """How the pictures of an edit are inverted: without words and without guidance."""
+    """How the pictures of an edit are inverted: without words and without guidance.
+
+    References are inverted once for all frames: `references` are those of this edit so far.
+    """
 
     backbone: Backbone
     schedule: Schedule
     inversion: Inversion
     empty: Text
     cache: TrajectoryCache | None = None
+    references: dict[str, Trajectory] = field(default_factory=dict, repr=False)
 
-    def invert(self, latents: Sequence[Tensor], on_step: OnStep) -> Inversions:
-        """The trajectories of clean latents [1, channels, h, w].
+    def invert(
+        self, latents: Sequence[Tensor], on_step: OnStep, *, tiles: Tiles | None = None
+    ) -> Inversions:
+        """The trajectories of clean latents [1, channels, h, w]: a window's, and its references'.
+
+        `tiles`: those of the first; each reference is as large as one of them.
 
         Raises:
             DenoiseError: a latent is not finite.
             BackboneError: the backbone's weights are not those it was loaded with.
         """
-        keys = [self._key(latent) for latent in latents]
-        found = {key: kept for key in dict.fromkeys(keys) if (kept := self._kept(key))}
-        missing = {key: x for key, x in zip(keys, latents, strict=True) if key not in found}
-        made: dict[str, Trajectory] = {}
-        for number, (key, latent) in enumerate(missing.items()):
-            made[key] = self._inverted(latent, _part(on_step, number, len(missing)))
+        asked = [_Asked(self._key(x, None if n else tiles), x) for n, x in enumerate(latents)]
+        keys = list(dict.fromkeys(one.key for one in asked))
+        found = {key: self.references[key] for key in keys if key in self.references}
+        cached = {k: kept for k in keys if k not in found and (kept := self._kept(k))}
+        found |= cached
+        missing = {one.key: one for one in reversed(asked) if one.key not in found}
+        rows = 0
+        for number, key in enumerate(key for key in keys if key in missing):
+            own = tiles if key == asked[0].key else None
+            told = _part(on_step, number, len(missing))
+            found[key] = self._inverted(missing[key].latent, own, told)
+            rows += found[key].rows
             if self.cache is not None:
                 self.backbone.seal.check()  # what changed weights make is kept for nobody
-                self.cache.put(key, made[key].latents)
-        all_of_them = found | made
-        rows = sum(trajectory.rows for trajectory in made.values())
-        return Inversions(tuple(all_of_them[key] for key in keys), rows, len(found))
+                self.cache.put(key, found[key].latents)
+        self.references.update({one.key: found[one.key] for one in asked[1:]})
+        return Inversions(tuple(found[one.key] for one in asked), rows, len(cached))
 
-    def _inverted(self, latent: Tensor, on_step: OnStep) -> Trajectory:
+    def _inverted(self, latent: Tensor, tiles: Tiles | None, on_step: OnStep) -> Trajectory:
         return invert(
             self.backbone,
             latent,
@@ -77,6 +91,7 @@ class Inverter:
             text=self.empty,
             aligned=self.inversion.aligned,
             refine=self.inversion.refine,
+            tiles=tiles,
             on_step=on_step,
         )
 
@@ -86,10 +101,11 @@ class Inverter:
             return None
         return Trajectory({t: latent.to(self.backbone.device) for t, latent in latents.items()})
 
-    def _key(self, latent: Tensor) -> str:
+    def _key(self, latent: Tensor, tiles: Tiles | None) -> str:
         """SHA-256 of all that a trajectory depends on, to the last bit."""
         total = hashlib.sha256()
-        for fact in self._facts():
+        cut = () if tiles is None or tiles.is_one else (tiles,)
+        for fact in (*self._facts(), *cut):
             total.update(f"{fact}\n".encode())
         for tensor in (latent, self.empty.states, self.schedule.alphas):
             total.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -104,13 +120,11 @@ class Inverter:
         yield from _machine(self.backbone.device)
 
 
-def machine(device: torch.device) -> str:
-    """What decides the last bits besides the numbers, in words."""
-    version, *where = _machine(device)
-    if device.type != "cuda":
-        kind, capability, threads = where
-        where = [f"{kind} {capability}", f"{threads} thread{'s' * (threads != 1)}"]
-    return ", ".join([f"torch {version}", *map(str, where)])
+class _Asked(NamedTuple):
+    """A latent to be inverted, and the key of its trajectory."""
+
+    key: str
+    latent: Tensor
 
 
 def _machine(device: torch.device) -> Iterator[object]:

@@ -1,4 +1,4 @@
-"""From a job to a scene: photo and references encoded and inverted, texts encoded."""
+"""From a frame to a scene: photo and references encoded and inverted, texts encoded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from locstyle.engine.plan import Window
 from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
+from locstyle.engine.tiles import Tiles
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import pivot
 from locstyle.job.inversions import Inversions, Inverter
@@ -22,36 +23,42 @@ if TYPE_CHECKING:
     from locstyle.engine.progress import OnStep
     from locstyle.engine.schedule import Schedule
     from locstyle.job.cache import TrajectoryCache
+    from locstyle.job.frames import Frame
     from locstyle.job.resolve import Job
 
 
+def inverter_of(job: Job, backbone: Backbone, cache: TrajectoryCache | None) -> Inverter:
+    """What inverts the pictures of a job, frame after frame."""
+    wanted = job.inversion
+    schedule = backbone.schedule(job.settled.steps if wanted.steps is None else wanted.steps)
+    return Inverter(backbone, schedule, wanted, backbone.text(""), cache)
+
+
 def make_scene(
-    job: Job, backbone: Backbone, cache: TrajectoryCache | None, on_step: OnStep
+    job: Job, frame: Frame, inverter: Inverter, on_step: OnStep
 ) -> tuple[Scene, Inversions]:
-    """The scene of a job, and what inverting its pictures cost.
+    """The scene of a frame, and what inverting its pictures cost.
 
     Raises:
         DenoiseError: a latent is not finite.
     """
-    edit, wanted = job.edit, job.inversion
+    edit, backbone, empty = job.edit, inverter.backbone, inverter.empty
     schedule = backbone.schedule(job.settled.steps)
-    visited = schedule if wanted.steps is None else backbone.schedule(wanted.steps)
-    empty = backbone.text("")
-    latent = backbone.encode(job.photo.on(job.canvas)[None])
-    cuts = [*_cuts(job)]
+    latent = encoded(backbone, job.photo.on(frame.canvas), frame.tiles)
+    cuts = [*_cuts(job, frame, backbone.factor)]
     latents = [latent, *(backbone.encode(one.picture[None]) for group in cuts for one in group)]
-    inverted = Inverter(backbone, visited, wanted, empty, cache).invert(latents, on_step)
+    inverted = inverter.invert(latents, on_step, tiles=frame.tiles)
     content, *others = inverted.trajectories
-    if wanted.pivot is not None:
-        content = pivot(backbone, content, schedule, text=empty, how=wanted.pivot, on_step=on_step)
+    if (how := inverter.inversion.pivot) is not None:
+        content = pivot(backbone, content, schedule, text=empty, how=how, on_step=on_step)
         inverted = inverted.replaced(content)
     scene = Scene(
         backbone=backbone,
         latent=latent,
         content=content,
         noise=_noise(latent, edit.seed),
-        regions=tuple(_regions(job, backbone, paired(cuts, others), schedule)),
-        partition=job.layers("feather").on(job.canvas),
+        regions=tuple(_regions(job, frame, backbone, paired(cuts, others), schedule)),
+        partition=job.layers(frame, "feather").on(frame.canvas),
         schedule=schedule,
         empty=empty,
         text=text_of(backbone, edit.prompt, "prompt"),
@@ -60,24 +67,47 @@ def make_scene(
     return scene, inverted
 
 
-def _cuts(job: Job) -> Iterator[list[Cut]]:
-    """The references of each style of each region, at the working size."""
-    for index, (region, styles) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
+def encoded(backbone: Backbone, picture: Tensor, tiles: Tiles) -> Tensor:
+    """The latent [1, channels, h, w] of a picture [3, H, W] in [0, 1], encoded tile by tile.
+
+    Exactly the whole where one tile suffices.
+    """
+    factor = backbone.factor
+    return tiles.merged([backbone.encode(one.of(picture, factor)[None]) for one in tiles.tiles])
+
+
+def decoded(backbone: Backbone, latent: Tensor, tiles: Tiles) -> Tensor:
+    """The picture [3, ph, pw] in [0, 1] of a latent, on the CPU, decoded tile by tile.
+
+    Exactly the whole where one tile suffices.
+    """
+    parts = [backbone.decode(tile.of(latent))[0].float().cpu() for tile in tiles.tiles]
+    return tiles.merged(parts, backbone.factor)
+
+
+def _cuts(job: Job, frame: Frame, factor: int) -> Iterator[list[Cut]]:
+    """The references of each style of each region drawn, as large as one pass of the network."""
+    height, width = frame.tiles.tiles[0].size
+    for index in frame.regions:
+        region, styles = job.edit.regions[index], job.styles[index]
         stylings = zip(style_places(region, index), region.stylings, styles, strict=True)
         for place, one, style in stylings:
             if one.strength:
-                yield [cut(one, job.canvas.padded, place) for one in style.references]
+                size = height * factor, width * factor
+                yield [cut(one, size, place) for one in style.references]
 
 
 def _regions(
     job: Job,
+    frame: Frame,
     backbone: Backbone,
     references: Sequence[tuple[SceneReference, ...]],
     schedule: Schedule,
 ) -> Iterator[SceneRegion]:
-    """`references`: of each style of each region, one after another."""
+    """`references`: of each style of each region drawn, one after another."""
     following = iter(references)
-    for index, (region, styles) in enumerate(zip(job.edit.regions, job.styles, strict=True)):
+    for index in frame.regions:
+        region, styles = job.edit.regions[index], job.styles[index]
         negative = job.edit.negative if region.negative is None else region.negative
         yield SceneRegion(
             styles=tuple(

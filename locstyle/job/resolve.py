@@ -13,12 +13,12 @@ from locstyle.engine.backbone import Backbone
 from locstyle.engine.solvers import SOLVERS, Solver
 from locstyle.engine.trajectory import Inversion
 from locstyle.errors import RecipeError
+from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
 from locstyle.job.styles import check_settings, region_styles, style_places
 from locstyle.masks import Layers, Mask, shared
 from locstyle.photo import Photo
-from locstyle.photo.canvas import Canvas
 from locstyle.plugin.protocols import Fusion
 from locstyle.style import Style
 
@@ -32,7 +32,8 @@ class Job:
 
     `edit` says everything, what was left open included; `settled` is how it is run. `masks` and
     `styles` are in the order of the edit's regions; masks have the photo's size, and a region may
-    have any number of styles. `list_sha256` is of the edit's list of segments as it was read.
+    have any number of styles. `frames` are what is denoised, one after another. `list_sha256` is
+    of the edit's list of segments as it was read.
     """
 
     edit: Edit
@@ -41,15 +42,15 @@ class Job:
     photo: Photo
     masks: tuple[Mask, ...]
     styles: tuple[tuple[Style, ...], ...]
-    canvas: Canvas
+    frames: tuple[Frame, ...]
     list_sha256: str | None = None
     seconds: float = 0.0  # that finding and checking took
 
-    def layers(self, width: Literal["feather", "paste_feather"]) -> Layers:
-        """The masks on top of one another, softened by one of the two feathers."""
+    def layers(self, frame: Frame, width: Literal["feather", "paste_feather"]) -> Layers:
+        """The masks on top of one another in a frame, softened by one of the two feathers."""
         common = getattr(self.edit, width)
         own = [getattr(region, width) for region in self.edit.regions]
-        return Layers.of(self.masks, [common if w is None else w for w in own])
+        return frame.layers(self.masks, [common if w is None else w for w in own])
 
     @property
     def inversion(self) -> Inversion:
@@ -105,16 +106,14 @@ def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
     if edit.segmenter != Segmenting():  # chosen, so it must be there even if nothing asks it
         host.find("segmenters", edit.segmenter.name)
     photo = _photo(edit.image)
-    canvas = Canvas.fit(
-        photo.size, size=settled.size, native=backbone.native, multiple=backbone.multiple
-    )
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
     check_settings(edit, fusion, host)
     styles = region_styles(edit, fusion, backbone, host)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
-    said, digest = settled.written(edit, options), selector.list_sha256
-    return Job(said, settled, fusion, photo, masks, styles, canvas, digest)
+    frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
+    said, digest = settled.written(edit, options, frames), selector.list_sha256
+    return Job(said, settled, fusion, photo, masks, styles, frames, digest)
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from locstyle.edit import Edit, Fusing
@@ -12,6 +12,7 @@ from locstyle.engine.plan import Window
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.solvers import Sampling
 from locstyle.errors import RecipeError
+from locstyle.job.frames import Frame
 from locstyle.job.styles import style_places
 from locstyle.plugin.protocols import Fusion
 
@@ -19,30 +20,32 @@ QUICK_STEPS = 6
 """Steps of a preview."""
 
 QUICK_SIDE = 0.75
-"""A preview's side, as a share of the backbone's own."""
+"""A preview's working size, as a share of the backbone's own."""
 
 
 @dataclass(frozen=True)
 class Settled:
     """How an edit is run where it left that open, or as it said.
 
-    `refine`: how often a step of the inversion is refined. `size`: as in an Edit.
+    `refine`: how often a step of the inversion is refined. `side`: the share of the backbone's
+    working size that frames take.
     """
 
     solver: str
     steps: int
     refine: int
-    size: int | tuple[int, int]
+    side: float
 
-    def written(self, edit: Edit, options: Mapping[str, object]) -> Edit:
-        """The edit with all of this in it, and its fusion's `options`, all of them."""
+    def written(self, edit: Edit, options: Mapping[str, object], frames: Sequence[Frame]) -> Edit:
+        """The edit with all of this in it, its fusion's `options`, all of them, and its frames."""
+        drawn = () if edit.size is not None else tuple(frame.framing for frame in frames)
         return replace(
             edit,
             fusion=Fusing(edit.fusion.name, edit.fusion.preset, options),
             solver=self.solver,
             steps=self.steps,
             inversion_refine=self.refine,
-            size=self.size,
+            frames=drawn,
         )
 
 
@@ -68,10 +71,7 @@ def settle(edit: Edit, fusion: Fusion, backbone: Backbone) -> Settled:
         raise RecipeError(f"steps: got {steps}; backbone {backbone.name!r} takes 1 to {most}")
     refine = edit.inversion_refine
     refine = fusion.inversion.refine if refine is None else refine
-    size = edit.size
-    if size is None:
-        size = round(backbone.native * (QUICK_SIDE if edit.quick else 1))
-    return Settled(solver, steps, refine, size)
+    return Settled(solver, steps, refine, QUICK_SIDE if edit.quick else 1.0)
 
 
 def warn_of_idle(edit: Edit, schedule: Schedule) -> None:

@@ -1,5 +1,4 @@
 # This room's public names, each loaded when it is first used: not every command needs torch.
-from .boxes import Box as Box
 from .layers import Layers as Layers
 from .layers import shared as shared
 from .mask import Mask as Mask

@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from locstyle.errors import MaskError
-from locstyle.masks import boxes, refine
-from locstyle.masks.boxes import Box
+from locstyle.masks import refine
 from locstyle.masks.mask import Mask
 from locstyle.masks.partition import Partition
 from locstyle.masks.sizes import check_size
 from locstyle.masks.values import soften
+from locstyle.photo import boxes
+from locstyle.photo.boxes import Box
 from locstyle.photo.canvas import Canvas, Means
 
 Plane = NDArray[np.float32]
@@ -49,15 +50,23 @@ class Layers:
         masks: of the regions, in order.
         widths: how far each region's border fades to both sides, in pixels.
         size: (height, width) of the photo.
+        drawn: the layers that count, in order; what the others own is nobody's.
     """
 
     masks: tuple[Mask, ...]
     widths: tuple[float, ...]
     size: tuple[int, int]
+    drawn: tuple[int, ...]
 
     @classmethod
-    def of(cls, masks: Sequence[Mask], widths: float | Sequence[float] = 0.0) -> Self:
-        """The layers of at least one mask; `widths` for all, or for each.
+    def of(
+        cls,
+        masks: Sequence[Mask],
+        widths: float | Sequence[float] = 0.0,
+        *,
+        drawn: Sequence[int] | None = None,
+    ) -> Self:
+        """The layers of at least one mask; `widths` for all, or for each; `drawn`: None for all.
 
         Raises:
             MaskError: masks of different sizes, or a width that is not 0 to the longer side.
@@ -70,7 +79,8 @@ class Layers:
                 refine.check_pixels("feather", width, size)
             except MaskError as error:
                 raise MaskError(f"regions[{index}]: {error}") from error
-        return cls(tuple(masks), tuple(each), size)
+        counted = range(len(masks)) if drawn is None else drawn
+        return cls(tuple(masks), tuple(each), size, tuple(counted))
 
     @property
     def reach(self) -> int:
@@ -85,12 +95,19 @@ class Layers:
 
     @property
     def weight(self) -> Mask:
-        """What any region owns: exactly 0 where nothing may change."""
-        around = boxes.around(*self.supports)
+        """What any region drawn owns: exactly 0 where nothing may change."""
+        around = boxes.around(*(self.supports[index] for index in self.drawn))
         x0, y0, x1, y1 = around
         patch = np.zeros((y1 - y0, x1 - x0), np.float32)
         for band in self._bands(around):
-            patch[boxes.slices(band.near, (x0, y0))] = 1 - band.rest
+            if self._all_drawn:
+                patch[boxes.slices(band.near, (x0, y0))] = 1 - band.rest
+                continue
+            for index in self.drawn:
+                if index in band.regions:
+                    where, plane = band.regions[index]
+                    patch[boxes.slices(where, (x0, y0))] += plane
+        np.minimum(patch, 1, out=patch)  # sums of shares may round above it
         return Mask(torch.from_numpy(patch), corner=(x0, y0), size=self.size)
 
     def part(self, box: Box) -> Partition:
@@ -105,7 +122,19 @@ class Layers:
         return Partition(torch.from_numpy(values))
 
     def on(self, canvas: Canvas) -> Partition:
-        """The partition of the padded canvas, for the sizes a backbone works at."""
+        """The partition of the padded canvas, for the sizes a backbone works at; of the layers
+        drawn, and what is left."""
+        values = self._on(canvas).values
+        if self._all_drawn:
+            return Partition(values)
+        own = values[[1 + index for index in self.drawn]]
+        return Partition(torch.cat([1 - own.sum(0, keepdim=True).clamp(max=1), own]))
+
+    @property
+    def _all_drawn(self) -> bool:
+        return self.drawn == tuple(range(len(self.masks)))
+
+    def _on(self, canvas: Canvas) -> Partition:
         height, width = self.size
         everything = 0, 0, width, height
         if canvas.content == self.size:

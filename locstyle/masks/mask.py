@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from locstyle.errors import MaskError, PhotoError
-from locstyle.masks import boxes, refine
-from locstyle.masks.boxes import Box
+from locstyle.masks import refine
 from locstyle.masks.sizes import check_size, spoken
 from locstyle.masks.values import Picture, grey, png, soften, values_of
-from locstyle.photo import Photo
+from locstyle.photo import Photo, boxes
+from locstyle.photo.boxes import Box
 
 _BAND = 256  # rows looked at once, to bound memory
 

@@ -1,5 +1,5 @@
 # This room's public names, each loaded when it is first used: not every command needs torch.
 from .canvas import Canvas as Canvas
-from .photo import Part as Part
+from .photo import Patch as Patch
 from .photo import Photo as Photo
 from .photo import read_text as read_text

@@ -1,4 +1,4 @@
-"""Canvas: the size a backbone works at, and the way from the photo there and back."""
+"""Canvas: a window of the photo at the size a backbone works at, and the way there and back."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from locstyle.errors import RecipeError
+from locstyle.photo.boxes import Box
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Three sizes, all (height, width): the photo, its scaled content, and the padded whole.
+    """A window of the photo and its working picture.
 
-    The content keeps the photo's aspect to within rounding and lies at the top left; the padding
-    below and to the right of it mirrors the content.
+    `photo` is the photo's (height, width), `box` the window; `content` the (height, width) the
+    window is scaled to, `padded` that of the whole working picture. The content keeps the window's
+    aspect to within rounding and lies at the top left; the padding below and to the right of it
+    mirrors the content.
     """
 
     photo: tuple[int, int]
+    box: Box
     content: tuple[int, int]
     padded: tuple[int, int]
 
@@ -61,33 +65,71 @@ class Canvas:
         else:
             scale = _scale_to_area(photo_size, sides[0], multiple)
         content = max(1, round(height * scale)), max(1, round(width * scale))
-        padded = ceil(content[0] / multiple) * multiple, ceil(content[1] / multiple) * multiple
-        return cls(photo_size, content, padded)
+        box = (0, 0, width, height)
+        return cls(photo_size, box, content, _padded(content, multiple))
+
+    @classmethod
+    def scaled(cls, photo_size: tuple[int, int], box: Box, *, scale: float, multiple: int) -> Self:
+        """The canvas of the window `box` at `scale` working pixels a photo pixel.
+
+        The window grows, as far as the photo reaches, to what fills the working picture: context
+        is worth more than padding.
+        """
+        height, width = photo_size
+        x0, x1 = _filled(box[0], box[2], width, scale, multiple)
+        y0, y1 = _filled(box[1], box[3], height, scale, multiple)
+        content = max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale))
+        return cls(photo_size, (x0, y0, x1, y1), content, _padded(content, multiple))
+
+    @classmethod
+    def of(
+        cls, photo_size: tuple[int, int], box: Box, content: tuple[int, int], multiple: int
+    ) -> Self:
+        """The canvas of the window `box` scaled to `content`."""
+        return cls(photo_size, box, content, _padded(content, multiple))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The window's (height, width) in photo pixels."""
+        x0, y0, x1, y1 = self.box
+        return y1 - y0, x1 - x0
+
+    @property
+    def scale(self) -> float:
+        """Working pixels a photo pixel."""
+        return sqrt(self.content[0] * self.content[1] / (self.size[0] * self.size[1]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the window is the whole photo."""
+        return self.size == self.photo
 
     def shrink(self, picture: Tensor) -> Tensor:
-        """The picture [C, H, W] in [0, 1] at working size [C, ph, pw], antialiased and padded."""
+        """The window's picture [C, h, w] in [0, 1] at working size [C, ph, pw], antialiased and
+        padded."""
         return self.shrink_bands([picture])
 
     def shrink_bands(self, bands: Iterable[Tensor]) -> Tensor:
-        """The same of a picture whose rows [C, h, W] come one band after another."""
+        """The same of a picture whose rows [C, h, w] come one band after another."""
         narrow = [_interpolated(band.float(), (band.shape[1], self.content[1])) for band in bands]
         return self.pad(_interpolated(torch.cat(narrow, 1), self.content).clamp(0, 1))
 
     def grow(self, work: Tensor) -> Tensor:
-        """The working picture [C, ph, pw], padding cut off, at the photo's size [C, H, W]."""
+        """The working picture [C, ph, pw], padding cut off, at the window's size [C, h, w]."""
         height, width = self.content
-        return resize(work[:, :height, :width], self.photo)
+        return resize(work[:, :height, :width], self.size)
 
     def grow_columns(self, work: Tensor, columns: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
-        """Strips [C, H, w] of `grow`, of columns (first, last exclusive), made one by one."""
+        """Strips [C, h, w] of `grow`, of columns (first, last exclusive), made one by one."""
         height, width = self.content
-        wide = _interpolated(work[:, :height, :width], (height, self.photo[1]))
+        wide = _interpolated(work[:, :height, :width], (height, self.size[1]))
         for first, last in columns:
-            strip = _interpolated(wide[:, :, first:last], (self.photo[0], last - first))
+            strip = _interpolated(wide[:, :, first:last], (self.size[0], last - first))
             yield strip.clamp(0, 1)
 
     def shrink_areas(self, values: Tensor) -> Tensor:
-        """Values [R, H, W] averaged over areas to [R, ph, pw]; what summed to 1 still does."""
+        """The window's values [R, h, w] averaged over areas to [R, ph, pw]; what summed to 1 still
+        does."""
         return self.pad(average(values, self.content))
 
     def pad(self, picture: Tensor) -> Tensor:
@@ -95,6 +137,18 @@ class Canvas:
         rows = _mirrored(self.content[0], self.padded[0])
         columns = _mirrored(self.content[1], self.padded[1])
         return picture[:, rows][:, :, columns]
+
+
+def _padded(content: tuple[int, int], multiple: int) -> tuple[int, int]:
+    return ceil(content[0] / multiple) * multiple, ceil(content[1] / multiple) * multiple
+
+
+def _filled(start: int, stop: int, length: int, scale: float, multiple: int) -> tuple[int, int]:
+    """The stretch grown, within `length`, to what scales to a multiple."""
+    working = ceil(max(1, round((stop - start) * scale)) / multiple) * multiple
+    wanted = min(length, max(stop - start, round(working / scale)))
+    start = min(max(0, start - (wanted - (stop - start)) // 2), length - wanted)
+    return start, start + wanted
 
 
 def _scale_to_area(photo_size: tuple[int, int], side: int, multiple: int) -> float:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, bounds, read_file, write_atomic
-from locstyle.photo import formats, png
+from locstyle.photo import boxes, formats, png
 from locstyle.photo.png import Pixels
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _BAND = 256  # rows converted and pasted at once, to bound memory
 _WHOLE = slice(None)
 
 
-class Part(NamedTuple):
+class Patch(NamedTuple):
     """A styled part of a photo: [3, h, w] in sRGB and its weight [h, w], both in [0, 1], on the
     CPU in float32, with `corner` (x, y) in the photo."""
 
@@ -186,8 +186,12 @@ class Photo(formats.Picture):
         return (slice(top, top + _BAND) for top in range(0, len(self.pixels), _BAND))
 
     def on(self, canvas: Canvas) -> Tensor:
-        """Colours as `rgb`, at the working size of its canvas: [3, height, width]."""
-        return canvas.shrink_bands(self.working(band) for band in self._bands())
+        """Colours as `rgb` of a canvas's window, at its working size: [3, height, width]."""
+        rows, columns = boxes.slices(canvas.box)
+        tops = range(rows.start, rows.stop, _BAND)
+        return canvas.shrink_bands(
+            self.working(slice(top, min(top + _BAND, rows.stop)), columns) for top in tops
+        )
 
     def widened(self, other: Photo, rows: slice = _WHOLE) -> Pixels:
         """This photo's pixels with the channels of `other`: grey three times where that is RGB.
@@ -214,13 +218,13 @@ class Photo(formats.Picture):
         _check_paste(styled, weight, self.size)
         share, colours = weight.detach().cpu().float(), styled.detach().cpu().float()
         parts = ((band, _touched(share[band])) for band in self._bands())
-        return self.pasted_parts(
-            Part((columns.start, rows.start), colours[:, rows, columns], share[rows, columns])
+        return self.patched(
+            Patch((columns.start, rows.start), colours[:, rows, columns], share[rows, columns])
             for rows, columns in parts
             if columns.stop
         )
 
-    def pasted_parts(self, parts: Iterable[Part]) -> Photo:
+    def patched(self, parts: Iterable[Patch]) -> Photo:
         """This photo with one part after another blended in as by `pasted`; the rest is its own."""
         pixels, icc = _as_rgb(self.pixels), _rgb_profile(self.icc)
         for (x, y), styled, weight in parts:

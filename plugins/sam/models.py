@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .frame import Frame
 from .lean import lean_attention
+from .square import Square
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +26,7 @@ class Encoded:
     """
 
     features: Any
-    frame: Frame
+    frame: Square
 
 
 class Model(Protocol):
@@ -68,7 +68,7 @@ class Original:
         with lean_attention(self.sam.image_encoder):
             features = self.sam.image_encoder(self.sam.preprocess(pixels)[None])
         inside = (pixels.shape[1], pixels.shape[2])
-        return Encoded(features, Frame((image.height, image.width), side, inside, pads=True))
+        return Encoded(features, Square((image.height, image.width), side, inside, pads=True))
 
     def decode(
         self,
@@ -106,7 +106,7 @@ class Hub:
         side = pixels.shape[-1]
         sizes = inputs.get("reshaped_input_sizes")  # SAM's alone: SAM 2 stretches
         inside = (side, side) if sizes is None else (int(sizes[0][0]), int(sizes[0][1]))
-        frame = Frame((image.height, image.width), side, inside, pads=sizes is not None)
+        frame = Square((image.height, image.width), side, inside, pads=sizes is not None)
         return Encoded(self.sam.get_image_embeddings(pixels), frame)
 
     def decode(

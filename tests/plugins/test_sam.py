@@ -21,10 +21,10 @@ sam_package = pytest.importorskip("segment_anything", reason="pip install 'locst
 
 from locstyle_plugins.sam import Sam, weights  # noqa: E402  # after the skips
 from locstyle_plugins.sam.everything import _boxes, _stability  # noqa: E402
-from locstyle_plugins.sam.frame import Frame  # noqa: E402
 from locstyle_plugins.sam.lean import lean_attention  # noqa: E402
 from locstyle_plugins.sam.models import Encoded, Model, Original  # noqa: E402
 from locstyle_plugins.sam.predictor import predictor  # noqa: E402
+from locstyle_plugins.sam.square import Square  # noqa: E402
 
 SIDE = 128  # of the small models' square: 8 x 8 patches, logits of 32 x 32
 SHARPER = 5  # random attention looks everywhere alike; larger weights make answers differ by place
@@ -506,7 +506,7 @@ class Flat:
         square = Image.new("RGB", (self.side, self.side), (1, 2, 3))
         square.paste(image.resize(inside[::-1], Image.Resampling.NEAREST))
         small = np.asarray(square.resize((self.low, self.low), Image.Resampling.NEAREST))
-        frame = Frame((image.height, image.width), self.side, inside, self.pads)
+        frame = Square((image.height, image.width), self.side, inside, self.pads)
         colours = (small.astype(np.int64) + 32) // 64  # noise does not count
         return Encoded(torch.from_numpy(colours @ [1, 8, 64]), frame)
 

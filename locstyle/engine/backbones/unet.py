@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.atlas import unet_sites
@@ -45,6 +45,7 @@ class UNetBackbone:
         self.family = family or _family(self.unet, name)
         self.factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.native: int = _side(self.unet.config.sample_size) * self.factor
+        self.working: int = self.native
         self.multiple: int = self.factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
         self.channels: int = self.unet.config.in_channels
         self.alphas: Tensor = scheduler.alphas_cumprod.double()
@@ -134,20 +135,6 @@ class UNetBackbone:
             return Image.fromarray(pixels.cpu().numpy())
 
         return picture
-
-    def layer(self, name: str) -> nn.Module:
-        module: nn.Module = self.unet.get_submodule(self.sites[name].name)
-        return module
-
-    @contextmanager
-    def replacing(self, layers: Mapping[str, nn.Module]) -> Iterator[None]:
-        with self.turns.take("an adaptation"), ExitStack() as stack:
-            for name, layer in layers.items():
-                parent, _, child = self.sites[name].name.rpartition(".")
-                around = self.unet.get_submodule(parent)
-                stack.callback(setattr, around, child, self.layer(name))
-                setattr(around, child, layer)
-            yield
 
     @contextmanager
     def attach(self, interventions: Sequence[Intervention]) -> Iterator[Attachment]:

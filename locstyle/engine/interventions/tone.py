@@ -18,7 +18,9 @@ def toned(scene: Scene, x: Tensor) -> Tensor:
         total = max(1.0, sum(one.strength for one in early))
         for one in early:
             for reference in one.references:
-                like = adain(x, share, reference.trajectory.at(noisiest), reference.at(*scene.size))
+                noise = reference.trajectory.at(noisiest)
+                area = reference.at(noise.shape[-2], noise.shape[-1])
+                like = adain(x, share, noise, area)
                 part = one.strength / total / len(one.references)
                 moved = moved + part * share * (like - x)
     return moved

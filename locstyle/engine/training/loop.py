@@ -51,10 +51,7 @@ class Training:
 class Keeper(Protocol):
     """Keeps how far a training got, so that a later one can go on; see `locstyle.Bookmark`."""
 
-    @property
-    def every(self) -> int:
-        """After how many steps it wants to keep."""
-        ...
+    every: int
 
     def restore(self) -> Mapping[str, Tensor] | None:
         """What was kept last, if anything was."""

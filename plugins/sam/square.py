@@ -14,7 +14,7 @@ import locstyle as ls
 
 
 @dataclass(frozen=True)
-class Frame:
+class Square:
     """A photo in a model's square; all sizes are (height, width).
 
     Attributes:

@@ -1,0 +1,174 @@
+"""Frames: every region is drawn once, finely enough, whatever else is edited far away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from locstyle import Edit, Mask, Region
+from locstyle.job.frames import Detail, Frame, frames_of
+from locstyle.masks import Partition
+
+Box = tuple[int, int, int, int]
+
+
+def detail(size: tuple[int, int], **given: int) -> Detail:
+    return Detail(size, **{"working": 256, "native": 128, "factor": 8, "multiple": 64} | given)
+
+
+def boxes(size: tuple[int, int], *corners: Box) -> list[Mask]:
+    return [Mask.box(one, size) for one in corners]
+
+
+def edit_of(masks: Sequence[Mask], own: Sequence[Any] = (), **given: Any) -> Edit:
+    own = own or [None] * len(masks)
+    regions = tuple(Region(mask, "style", detail=one) for mask, one in zip(masks, own, strict=True))
+    return Edit("photo.png", regions, **given)
+
+
+def frames(masks: Sequence[Mask], **given: Any) -> tuple[Frame, ...]:
+    return frames_of(edit_of(masks, **given), masks, detail(masks[0].size))
+
+
+def test_regions_far_apart_get_frames_of_their_own() -> None:
+    found = frames(boxes((1600, 2000), (20, 20, 420, 420), (1500, 1100, 1900, 1500)))
+    assert [frame.regions for frame in found] == [(0,), (1,)]
+    for frame in found:
+        finest = detail((1600, 2000)).scale(frame.canvas.box)
+        assert frame.canvas.scale == pytest.approx(finest, rel=0.1)
+        assert not frame.canvas.is_whole
+
+
+def test_regions_that_touch_share_a_frame() -> None:
+    found = frames(boxes((600, 800), (100, 100, 300, 300), (300, 100, 500, 300)))
+    assert [frame.regions for frame in found] == [(0, 1)]
+
+
+def test_touching_through_others_counts() -> None:
+    row = [(100 + 100 * i, 100, 200 + 100 * i, 200) for i in range(4)]
+    assert [f.regions for f in frames(boxes((300, 600), *row))] == [(0, 1, 2, 3)]
+
+
+def test_a_small_region_among_large_ones_gets_its_own() -> None:
+    masks = boxes((1000, 1000), (0, 0, 1000, 1000), (480, 480, 540, 540))
+    found = frames(masks)
+    assert [frame.regions for frame in found] == [(0,), (1,)]
+    assert found[0].canvas.is_whole and found[1].canvas.scale > 3 * found[0].canvas.scale
+
+
+def test_a_region_that_sets_its_detail_gets_its_own() -> None:
+    masks = boxes((200, 200), (0, 0, 100, 200), (100, 0, 200, 200))
+    found = frames(masks, own=[None, 0.5])
+    assert [frame.regions for frame in found] == [(0,), (1,)]
+    assert found[1].canvas.scale == pytest.approx(0.5, rel=0.05)
+    assert [f.regions for f in frames(masks)] == [(0, 1)]
+
+
+def test_one_number_gives_all_frames_one_scale() -> None:
+    masks = boxes((900, 900), (20, 20, 60, 60), (300, 300, 800, 800))
+    assert [f.canvas.scale for f in frames(masks, detail=0.3)] == pytest.approx([0.3] * 2, rel=0.1)
+
+
+def test_size_is_one_frame_of_the_whole_photo() -> None:
+    masks = boxes((600, 800), (20, 20, 80, 80), (700, 500, 760, 560))
+    for size in (48, "native", (60, 60)):
+        (frame,) = frames(masks, size=size)
+        assert frame.regions == (0, 1) and frame.canvas.is_whole
+
+
+def test_auto_is_never_finer_than_the_photo_and_never_large() -> None:
+    (small,) = frames(boxes((600, 800), (300, 300, 306, 306)))
+    assert small.canvas.scale == pytest.approx(1, rel=0.01)
+    assert small.canvas.padded[0] * small.canvas.padded[1] >= 128 * 128  # context to draw it in
+    (tiny_photo,) = frames(boxes((20, 20), (5, 5, 15, 15)))
+    assert tiny_photo.canvas.scale == pytest.approx(256 / 20, rel=0.05)
+
+
+def test_specks_join_their_nearest_part() -> None:
+    values = torch.zeros(600, 800)
+    values[100:300, 100:300] = 1
+    values[550:552, 700:702] = 1
+    (frame,) = frames([Mask(values)])
+    assert frame.regions == (0,) and frame.canvas.box[2] >= 702
+
+
+def test_a_region_in_two_places_is_drawn_in_two_frames() -> None:
+    left, right = boxes((600, 1200), (20, 200, 180, 360), (900, 200, 1060, 360))
+    found = frames([left | right])
+    assert [frame.regions for frame in found] == [(0,), (0,)]
+    assert found[0].canvas.box[2] < found[1].canvas.box[0]
+
+
+def test_there_are_at_most_sixteen() -> None:
+    places = [(40 + 200 * i, 40 + 200 * j) for i in range(6) for j in range(5)]
+    masks = boxes((1000, 1200), *((x, y, x + 20, y + 20) for x, y in places))
+    found = frames(masks)
+    assert len(found) <= 16
+    assert sorted(r for frame in found for r in frame.regions) == list(range(30))
+
+
+def test_what_is_edited_far_away_changes_nothing() -> None:
+    near, far = boxes((600, 800), (50, 50, 150, 150), (600, 400, 700, 500))
+    soft = near.feather(6)
+    (alone,), (beside, _) = frames([soft]), frames([soft, far])
+    assert alone.canvas == beside.canvas
+    one, other = alone.layers([soft], [3]), beside.layers([soft, far], [3, 3])
+    assert torch.equal(one.on(alone.canvas).values, other.on(beside.canvas).values)
+    assert torch.equal(one.weight.patch, other.weight.patch)
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[list[Mask], list[float], list[Any]]:
+    height, width = draw(st.integers(60, 400)), draw(st.integers(60, 400))
+    masks = []
+    for _ in range(draw(st.integers(1, 4))):
+        x, y = draw(st.integers(0, width - 8)), draw(st.integers(0, height - 8))
+        w, h = draw(st.integers(4, width - x)), draw(st.integers(4, height - y))
+        masks.append(Mask.box((x, y, x + w, y + h), (height, width)))
+    if draw(st.booleans()):
+        masks[0] = masks[0].feather(3)
+    feathers = [draw(st.sampled_from([0.0, 1.5, 4.0]))] * len(masks)
+    own = [draw(st.sampled_from([None, None, "auto", 0.4])) for _ in masks]
+    return masks, feathers, own
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenes())
+def test_frames_together_are_the_photos_partition(
+    scene: tuple[list[Mask], list[float], list[Any]],
+) -> None:
+    masks, feathers, own = scene
+    regions = tuple(
+        Region(mask, "style", detail=d, feather=f, paste_feather=f)
+        for mask, d, f in zip(masks, own, feathers, strict=True)
+    )
+    found = frames_of(Edit("photo.png", regions), masks, detail(masks[0].size))
+    whole = Partition.of(masks).feather(feathers).values
+    drawn = torch.zeros_like(whole)
+    for frame in found:
+        x0, y0, x1, y1 = frame.canvas.box
+        layers = frame.layers(masks, feathers)
+        part = layers.part((0, 0, x1 - x0, y1 - y0)).values
+        own = part[[1 + index for index in layers.drawn]]
+        assert torch.allclose(layers.weight.values, own.sum(0), atol=1e-5)
+        working = layers.on(frame.canvas).values
+        assert len(working) == 1 + len(frame.regions)
+        assert torch.allclose(working.sum(0), torch.ones(()), atol=1e-5)
+        for plane, region in zip(own, frame.regions, strict=True):
+            drawn[region + 1, y0:y1, x0:x1] += plane
+    assert torch.allclose(drawn[1:], whole[1:], atol=1e-5)
+
+
+def test_a_detail_beside_a_size_is_refused() -> None:
+    from locstyle import RecipeError
+
+    (mask,) = boxes((40, 40), (0, 0, 9, 9))
+    with pytest.raises(RecipeError, match=r"^detail: stands beside size"):
+        edit_of([mask], size=64, detail=0.5)
+    with pytest.raises(RecipeError, match=r"^regions\[0\].detail: stands beside size"):
+        edit_of([mask], own=["auto"], size=64)
