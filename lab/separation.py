@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from locstyle_plugins.deadiff.joint import Beside
-from locstyle_plugins.deadiff.layers import cross_sites
+from locstyle_plugins.deadiff.joint import beside
 from locstyle_plugins.deadiff.trained import Trained
 from locstyle_plugins.world import HELD_OUT_STYLES, HELD_OUT_WORLD, World
 from torch import Tensor
@@ -97,16 +96,14 @@ def _paint(
     sizes, count = trained.network.sizes, len(rows)
     zeros = torch.zeros(sizes.queries, sizes.width, device=backbone.device)
     style = torch.stack([zeros] * count + [zeros if r.style is None else r.style for r in rows])
-    names = (site.name for site in cross_sites(backbone.sites))
     keys = trained.network.keys(style, torch.zeros_like(style))
-    beside = Beside(dict(zip(names, keys, strict=True)))
     words = states(backbone, [""] * count + [row.prompt for row in rows])
     schedule, side = backbone.schedule(steps), backbone.native // backbone.factor
     start = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(1))
     x = start.to(backbone.device).expand(count, -1, -1, -1)
     for index, t in enumerate(schedule.timesteps):
         both = torch.cat([x, x])
-        with beside.attached(backbone, both):
+        with beside(backbone, both, keys):
             blank, worded = backbone.predict(both, t, words).chunk(2)
         x = schedule.move(x, ls.guide(blank, worded, guidance), t, schedule.after(index))
     return x

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from locstyle_plugins.deadiff.joint import Beside
-from locstyle_plugins.deadiff.layers import cross_sites
+from locstyle_plugins.deadiff.joint import beside
 from locstyle_plugins.deadiff.networks import ImageAdapter, QFormerSizes, inner_widths
 from locstyle_plugins.deadiff.trained import Trained
 from torch import Tensor
@@ -119,9 +118,7 @@ def errors(backbone: Any, network: Any, asked: Asked) -> Tensor:
     """Mean squared error of the predicted noise of each row [B]."""
     style = _read(network.style, asked.reference, asked.style, network)
     content = _read(network.content, asked.reference, asked.content, network)
-    names = (site.name for site in cross_sites(backbone.sites))
-    beside = Beside(dict(zip(names, network.keys(style, content), strict=True)))
-    with beside.attached(backbone, asked.noisy):
+    with beside(backbone, asked.noisy, network.keys(style, content)):
         predicted = backbone.predict(asked.noisy, asked.steps, asked.states)
     return (predicted - asked.noise).square().mean((1, 2, 3))
 

@@ -23,7 +23,10 @@ from .engine.denoise import denoise as denoise
 from .engine.intervene import Intervention as Intervention
 from .engine.interventions.deltas import Deltas as Deltas
 from .engine.interventions.extra_tokens import ExtraTokens as ExtraTokens
+from .engine.interventions.extra_tokens import content_sites as content_sites
+from .engine.interventions.extra_tokens import cross_sites as cross_sites
 from .engine.interventions.norms import RegionalNorm as RegionalNorm
+from .engine.interventions.pictures import PictureFusion as PictureFusion
 from .engine.interventions.regional import Donor as Donor
 from .engine.interventions.regional import RegionalReads as RegionalReads
 from .engine.interventions.share import Share as Share
@@ -33,6 +36,7 @@ from .engine.interventions.share import layout_sites as layout_sites
 from .engine.interventions.text import RegionalText as RegionalText
 from .engine.interventions.tone import adain as adain
 from .engine.interventions.tone import toned as toned
+from .engine.ownership import Held as Held
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
 from .engine.plan import Compose as Compose
@@ -60,6 +64,8 @@ from .engine.solvers import Solver as Solver
 from .engine.training import Training as Training
 from .engine.training import generator as generator
 from .engine.training import train as train
+from .engine.training.course import Batches as Batches
+from .engine.training.course import Course as Course
 from .engine.training.views import Latents as Latents
 from .engine.training.views import Views as Views
 from .engine.trajectory import Inversion as Inversion
@@ -94,6 +100,7 @@ from .plugin.hookspecs import Register as Register
 from .plugin.hookspecs import hookimpl as hookimpl
 from .plugin.host import Host as Host
 from .plugin.host import default_host as default_host
+from .plugin.learning import Learning as Learning
 from .plugin.protocols import Embedding as Embedding
 from .plugin.protocols import Fusion as Fusion
 from .plugin.protocols import Metric as Metric

@@ -20,12 +20,13 @@ from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.training import generator
 from locstyle.job.draw import Drawing, Rendered, draw
 from locstyle.job.grain import grain_for
+from locstyle.job.inversions import machine
 from locstyle.job.make_scene import inverter_of
 from locstyle.job.paste import Grain, Piece, kept, paste
 from locstyle.job.resolve import Job, resolve
 from locstyle.job.telling import Telling
 from locstyle.photo import boxes
-from locstyle.result import Report, Result
+from locstyle.result import MACHINE, Report, Result
 
 if TYPE_CHECKING:
     from locstyle.job.cache import TrajectoryCache
@@ -58,9 +59,10 @@ class Editor:
         dtype: torch.dtype | None = None,
         host: Host | None = None,
         cache: TrajectoryCache | None = None,
+        download: bool = True,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
-        name.
+        name, which is fetched unless `download` is false and nothing is there yet.
 
         Raises:
             BackboneError: nothing of that name can be loaded.
@@ -72,7 +74,7 @@ class Editor:
         if str(name) in host.names("backbones"):
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
-            backbone = load_backbone(name, device=device, dtype=dtype)
+            backbone = load_backbone(name, device=device, dtype=dtype, download=download)
         editor = cls(backbone, host, cache=cache)
         editor._spent = clock.read()
         return editor
@@ -123,7 +125,9 @@ class Editor:
                 photo = paste(job.photo, pieces, _grain(job))
                 weight = reduce(or_, (piece.placed for piece in pieces))
                 found: dict[str, Any] = kept(job.photo, photo, weight)._asdict()
-        made = replace(job.edit, digests={"backbone": self.backbone.digest, **job.digests()})
+        digests = {"backbone": self.backbone.digest, **job.digests()}
+        digests[MACHINE] = machine(self.backbone.device)
+        made = replace(job.edit, digests=digests)
         frames = tuple(one.drawn_frame for one in drawn)
         report = self._report(job, drawn, clock, found | _gates(drawn))
         return Result(photo, job.photo, job.masks, job.styles, frames, made, report)

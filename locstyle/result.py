@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.errors import LocstyleError, RecipeError
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 TEXT_KEY = "locstyle"
 """The PNG text chunk that carries the resolved edit."""
+
+MACHINE = "machine"
+"""Among an edit's digests, in words: what decides the last bits besides all it is made of."""
+
+Recipe = Literal["full", "names", "none"]
+"""How much of its edit a PNG carries."""
 
 
 @dataclass(frozen=True)
@@ -140,21 +146,27 @@ class Result:
         """The styled photo as an 8-bit picture."""
         return self.photo.image
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, recipe: Recipe = "full") -> Path:
         """Write the photo; a PNG carries its own recipe, so `locstyle replay` can run it again.
 
-        An edit of pictures that live only in memory has no recipe to carry and is saved without.
+        `recipe`: "full" with paths from the picture's folder, as `Edit.carried` says; "names" with
+        the files' names alone, to be found beside the picture; "none" without. An edit of pictures
+        that live only in memory has no recipe to carry and is saved without.
 
         Raises:
             OutputError: the file cannot be written; an old file of that name stays as it was.
+            RecipeError: another `recipe` than these.
         """
         path = Path(path)
-        self.photo.save(path, text=self._text(path) if path.suffix.lower() == ".png" else None)
+        carries = path.suffix.lower() == ".png" and recipe != "none"
+        self.photo.save(path, text=self._text(path, recipe) if carries else None)
         return path
 
-    def _text(self, path: Path) -> dict[str, str] | None:
+    def _text(self, path: Path, recipe: Recipe) -> dict[str, str] | None:
+        how: Any = recipe  # "none" was answered before
+        carried = self.edit.carried(path.parent, how)
         try:
-            return {TEXT_KEY: json.dumps(self.edit.seen_from(path.parent).to_dict())}
+            return {TEXT_KEY: json.dumps(carried.to_dict())}
         except RecipeError:
             return None
 

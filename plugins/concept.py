@@ -7,17 +7,15 @@ VCT, arXiv:2307.14352. Only the words' vectors are learned; nothing of the backb
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import locstyle as ls
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
     from torch import Tensor
 
@@ -32,30 +30,18 @@ class Concept:
     makes = frozenset({"words"})
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(ls.Learning):
         words: int = 3  # new vectors, m
         init: str = ""  # words they start as; "": what the prompt says beside the placeholder
-        steps: int = 300
         lr: float = 5e-3
         l1: float = 0.0  # weight of the L1 distance between predicted and true clean picture
         l1_space: Literal["latent", "pixel"] = "latent"  # where that distance is taken
-        batch: int = 4
-        crops: int = 64  # random crops made beforehand; 0: whole pictures only
-        flips: bool = False  # mirror every other picture
-        size: int | None = None  # side of a training picture in pixels; None: the backbone's own,
-        # of crops the half
-        warmup: int = 0  # steps over which the learning rate rises
         decay: float = 0.5  # share of the learning rate lost by the last step
-        weight_decay: float = 0.0
-        stratified: bool = True  # spread the timesteps of a batch evenly
-        resample: bool = False  # draw the latents from the VAE's posterior anew at every step
 
         def __post_init__(self) -> None:
-            if self.words < 1 or self.batch < 1 or self.crops < 0:
-                raise ls.RecipeError(
-                    f"options: words {self.words}, batch {self.batch}, crops {self.crops}; "
-                    "give at least 1, 1 and 0"
-                )
+            super().__post_init__()
+            if self.words < 1:
+                raise ls.RecipeError(f"options: words {self.words}; give at least 1")
             if not 0 <= self.l1 < math.inf:
                 raise ls.RecipeError(f"options: l1 {self.l1}; give a weight of 0 or more")
 
@@ -95,52 +81,22 @@ class Concept:
             StyleError: no picture.
             DenoiseError: the training diverged.
         """
-        if not images:
-            raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
-        images = [ls.style_picture(image) for image in images]
-        placeholder, prompt, init = read_prompt(request, self.options.init)
-        vectors = _vectors(backbone, init, self.options.words).requires_grad_()
-        batches = _Batches(images, prompt, {placeholder: vectors}, self.options, backbone, request)
-        options = json.dumps(asdict(self.options), sort_keys=True)
-        keeper = request.keeper("concept", prompt, init, options, backbone.digest, images=images)
-        losses = self._learn(backbone, vectors, batches, request.seed, keeper, on_step)
-        tail = losses[-max(1, len(losses) // 5) :]
-        meta = request.header(
-            trigger=prompt,
-            encoder=f"concept {ls.__version__}",
-            options=options,
-            base_digest=backbone.digest,
-            seed=str(request.seed),
-            loss=f"{sum(tail) / len(tail):.5f}",
-        )
+        o, pictures = self.options, [ls.style_picture(image) for image in images]
+        course = ls.Course(f"concept {ls.__version__}", o, pictures, backbone, request)
+        placeholder, prompt, init = read_prompt(request, o.init)
+        vectors = _vectors(backbone, init, o.words).requires_grad_()
+
+        def states(rows: int) -> Tensor:  # anew, since the words change from step to step
+            return backbone.text(prompt, {placeholder: vectors}).states.expand(rows, -1, -1)
+
+        batches = ls.Batches(course.latents(course.views), o.batch, states)
+        training = replace(course.training, clean_l1=o.l1, clean_space=o.l1_space)
+        keeper = course.keeper(prompt, init)
+        loss = course.learn([vectors], batches, training, keeper=keeper, on_step=on_step)
+        meta = course.header(prompt, loss)
         learned = {placeholder: vectors.detach().cpu().clone()}
         style = ls.Style(request.name, backbone.family, meta=meta, words=learned)
-        return style.with_preview(images[0])
-
-    def _learn(
-        self,
-        backbone: ls.Backbone,
-        vectors: Tensor,
-        batches: _Batches,
-        seed: int,
-        keeper: ls.Bookmark | None,
-        on_step: ls.OnStep | None,
-    ) -> list[float]:
-        o = self.options
-        training = ls.Training(
-            steps=o.steps,
-            lr=o.lr,
-            warmup=o.warmup,
-            decay=o.decay,
-            weight_decay=o.weight_decay,
-            clean_l1=o.l1,
-            clean_space=o.l1_space,
-            stratified=o.stratified,
-            seed=seed,
-        )
-        more: dict[str, Any] = {"keeper": keeper, "dice": batches.dice}
-        more |= {} if on_step is None else {"on_step": on_step}
-        return ls.train(backbone, [vectors], draw=batches, training=training, **more)
+        return style.with_preview(pictures[0])
 
 
 def read_prompt(request: ls.StyleRequest, init: str) -> tuple[str, str, str]:
@@ -151,33 +107,6 @@ def read_prompt(request: ls.StyleRequest, init: str) -> tuple[str, str, str]:
         return f"<{name}>", f"<{name}>", init or request.prompt or request.name
     rest = request.prompt.replace(named[0], " ").strip()
     return named[0], request.prompt, init or rest or named[0].strip("<>")
-
-
-class _Batches:
-    """Draws latents and encodes the prompt anew, since its words change from step to step."""
-
-    def __init__(
-        self,
-        images: Sequence[Image],
-        prompt: str,
-        words: Mapping[str, Tensor],
-        options: Concept.Options,
-        backbone: ls.Backbone,
-        request: ls.StyleRequest,
-    ) -> None:
-        self._prompt, self._words, self._backbone = prompt, words, backbone
-        self._rows = options.batch
-        views = ls.Views(options.crops, flips=options.flips, size=options.size)
-        pictures = views.of(images, backbone, request.seed)
-        self._latents = ls.Latents(pictures, backbone, request.seed, resample=options.resample)
-
-    @property
-    def dice(self) -> tuple[torch.Generator, ...]:
-        return self._latents.dice, self._latents.posterior
-
-    def __call__(self) -> tuple[Tensor, Tensor]:
-        states = self._backbone.text(self._prompt, self._words).states
-        return self._latents.draw(self._rows), states.expand(self._rows, -1, -1)
 
 
 def _vectors(backbone: ls.Backbone, init: str, count: int) -> Tensor:

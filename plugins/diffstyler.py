@@ -80,7 +80,7 @@ class DiffStyler:
             owners.insert(0, 0)
         return ls.Plan(
             branches=tuple(self._branches(scene, owners)),
-            interventions=(self._deltas(scene), *self._shares(scene, owners)),
+            interventions=(self._deltas(scene), *self._injection(scene, owners)),
             compose=self._fusion(scene, owners),
             hold=scene.outside(hard=self._hard)
             if self.options.background == "trajectory"
@@ -93,11 +93,11 @@ class DiffStyler:
         return self.options.masks == "hard"
 
     def _branches(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Branch]:
-        """The rows of eq. 1.2, once per model: source, negative, positive."""
+        """The rows of docs/methods.md eq. 1.2, once per model: source, negative, positive."""
         for source, users in self._sources(owners).items():
-            share = max(max(self._window(owner)) for owner in users)
+            until = max(max(self._until(owner)) for owner in users)
             yield ls.Branch(
-                f"source {source}", scene.empty, source, scene.content, ls.Window(0, share)
+                f"source {source}", scene.empty, source, scene.content, ls.Window(0, until)
             )
         for owner in owners:
             region = scene.regions[owner - 1] if owner else None
@@ -111,7 +111,8 @@ class DiffStyler:
             return {owner: [owner] for owner in owners}
         return {0: owners}
 
-    def _window(self, owner: int) -> tuple[float, float]:
+    def _until(self, owner: int) -> tuple[float, float]:
+        """The parts of the schedule in which an owner's rows take attention, and the feature."""
         o = self.options
         if owner:
             return o.attention_share, o.feature_share
@@ -128,28 +129,28 @@ class DiffStyler:
             plain = {f"- {owner}" for owner in range(len(scene.regions) + 1)}
         return ls.Deltas(scene.regions, ls.Ownership(scene.partition), asleep, plain)
 
-    def _shares(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Intervention]:
-        """Eqs. 1.3-1.5 in the decoder: q and k blended, one layer's feature replaced."""
+    def _injection(self, scene: ls.Scene, owners: list[int]) -> Iterator[ls.Intervention]:
+        """docs/methods.md eqs. 1.3-1.5: q and k blended, one layer's feature replaced."""
         attentions, features = ls.layout_sites(scene.backbone.sites)
         for source, users in self._sources(owners).items():
             for owner in users:
-                attention, feature = (ls.Window(0, share) for share in self._window(owner))
+                attention, feature = (ls.Window(0, until) for until in self._until(owner))
                 rows = f"source {source}", (f"- {owner}", f"+ {owner}")
                 yield ls.Share(*rows, attentions, rate=adaptive, window=attention)
                 yield ls.ShareFeature(*rows, features, feature)
 
     def _fusion(self, scene: ls.Scene, owners: list[int]) -> ls.Compose:
-        """Eqs. 1.6-1.7: each owner's guided prediction where the masks say so."""
-        shares = scene.shares(hard=self._hard)[owners]
+        """docs/methods.md eqs. 1.6-1.7: each owner's guided prediction where the masks say so."""
+        own = scene.shares(hard=self._hard)[owners]
         # With the background held to the trajectory, the regions alone make up the prediction.
-        shares = shares / shares.sum(0).clamp_min(1e-6)
+        own = own / own.sum(0).clamp_min(1e-6)
 
         def compose(predictions: ls.Predictions, call: ls.Call) -> Tensor:
-            total = 0 * shares[0]
-            for share, owner in zip(shares, owners, strict=True):
+            total = 0 * own[0]
+            for area, owner in zip(own, owners, strict=True):
                 scale = self._guidance(scene, owner)
                 fused = ls.guided(f"- {owner}", f"+ {owner}", scale)(predictions, call)
-                total = total + share * fused
+                total = total + area * fused
             return total
 
         return compose

@@ -11,15 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import locstyle as ls
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from torch import Tensor
 
 
 class MagicStyle:
@@ -78,7 +73,7 @@ class MagicStyle:
                     to=("-", "edit"),
                     sites=self._sites(scene.backbone),
                     ownership=ownership,
-                    reading=Reading(scene.regions, FeatureFusion(self.options, styles)),
+                    reading=self._reads(scene),
                     window=ls.Window(self.options.start, self.options.stop),
                 ),
             ),
@@ -97,6 +92,19 @@ class MagicStyle:
         if scene.guides(self._guidance(scene)):
             yield ls.Branch("-", scene.negatives, ls.MIXED)
         yield ls.Branch("edit", scene.texts, ls.MIXED)
+
+    def _reads(self, scene: ls.Scene) -> FusedReads:
+        o = self.options
+        fuse = ls.PictureFusion(
+            "content",
+            scene.reference_rows,
+            form=o.form,
+            beta=o.beta,
+            lam=o.lam,
+            gamma=o.gamma,
+            temperature=o.temperature,
+        )
+        return FusedReads(scene.regions, fuse, o.attention_share)
 
     def _sites(self, backbone: ls.Backbone) -> tuple[ls.Site, ...]:
         layers, sites = self.options.layers, backbone.sites.where(role="self")
@@ -121,95 +129,13 @@ class MagicStyle:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureFusion:
-    """FFA: what queries read that take their style from pictures.
-
-    With q̂ = γ q_content + (1 - γ) q and T the temperature, either
-    concat: softmax([T q̂ k_contentᵀ, T q̂ k_styleᵀ + log β]) [v_content; v_style], or
-    blend: (1 - λ) A(q̂, k_content, v_content) + λ A(q̂, k_style, v_style).
-    A style's strength multiplies β or λ, its references share them, and style keys outside a
-    reference's area do not count. `rows` are the names of the references' rows.
-    """
-
-    options: MagicStyle.Options
-    rows: Mapping[ls.SceneReference, str]
-    _areas: dict[Hashable, Tensor] = field(default_factory=dict, repr=False)
-
-    def plain(self, mine: ls.Read, content: ls.Donor) -> ls.Read:
-        """A(q̂, k_content, v_content)."""
-        o = self.options
-        q = o.temperature * (o.gamma * content.q + (1 - o.gamma) * mine.q)
-        return mine.taking(q=q, k=content.k, v=content.v)
-
-    def __call__(
-        self,
-        styles: Sequence[ls.SceneStyle],
-        site: ls.Site,
-        call: ls.Call,
-        mine: ls.Read,
-        content: ls.Donor,
-        donors: Mapping[str, ls.Donor],
-    ) -> list[ls.Read]:
-        """The reads for styles that act in this step; without any, the plain one."""
-        o, plain = self.options, self.plain(mine, content)
-        if not styles:
-            return [plain]
-        keys = self._keys(styles, site, call, donors)
-        if o.form == "concat":
-            return [_one_softmax(plain, keys, o.beta)]
-        share = min(1.0, o.lam * sum(one.strength for one in styles))
-        bias = None if keys.alike else keys.weight.log()[None, None, None]
-        styled = plain.taking(k=keys.k, v=keys.v)._replace(bias=bias)
-        return [_weighed(plain, 1 - share), _weighed(styled, share)]
-
-    def _keys(
-        self,
-        styles: Sequence[ls.SceneStyle],
-        site: ls.Site,
-        call: ls.Call,
-        donors: Mapping[str, ls.Donor],
-    ) -> _Keys:
-        """Keys and values of all references of some styles."""
-        import torch
-
-        used = [(one, reference) for one in styles for reference in one.references]
-        k, v = (
-            torch.cat([getattr(donors[self.rows[reference]], part) for _, reference in used], 2)
-            for part in "kv"
-        )
-        grid = call.grid(site)
-        weights = [
-            one.strength / len(one.references) * self._area(reference, grid, k)
-            for one, reference in used
-        ]
-        alike = len({one.strength / len(one.references) for one, _ in used}) == 1
-        return _Keys(k, v, torch.cat(weights), alike and all(ref.area is None for _, ref in used))
-
-    def _area(self, reference: ls.SceneReference, grid: ls.Grid, like: Tensor) -> Tensor:
-        """How much each of its tokens counts [n], kept for the whole edit."""
-        size = grid.height, grid.width  # a reference is read whole, whichever tile reads it
-        key = (reference, size, like.device, like.dtype)
-        if key not in self._areas:
-            self._areas[key] = reference.at(*size).flatten().to(like)
-        return self._areas[key]
-
-
-class _Keys(NamedTuple):
-    """Keys and values [1, heads, keys, dim], how much each counts [keys], and whether alike."""
-
-    k: Tensor
-    v: Tensor
-    weight: Tensor
-    alike: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
+class FusedReads:
     """FFA for regions with pictures and, plain, for what is in no region; others follow the photo's
     attention for a while, on values of their own, as Plug-and-Play does."""
 
     regions: Sequence[ls.SceneRegion]
-    fuse: FeatureFusion
+    fuse: ls.PictureFusion
+    until: float  # of the schedule, for regions without pictures
 
     def __call__(
         self,
@@ -219,32 +145,11 @@ class Reading:
         mine: ls.Read,
         donors: Mapping[str, ls.Donor],
     ) -> list[ls.Read]:
-        content, region = donors["content"], self.regions[owner - 1] if owner else None
-        if region is not None and not region.references:
-            holds = call.fraction < self.fuse.options.attention_share
-            return [mine.taking(q=content.q, k=content.k)] if holds else [mine]
-        return self.fuse(region.showing(call) if region else [], site, call, mine, content, donors)
-
-
-def _one_softmax(content: ls.Read, style: _Keys, beta: float) -> ls.Read:
-    """One read over the keys of both pictures, a style key weighing β times its own weight."""
-    import torch
-
-    if beta == 0:
-        return content
-    rows = content.taking(k=style.k, v=style.v)
-    k, v = torch.cat([content.k, rows.k], 2), torch.cat([content.v, rows.v], 2)
-    if beta == 1 and style.alike and bool(style.weight[0] == 1):
-        return content._replace(k=k, v=v)  # without a bias the fastest kernels stay possible
-    lean = torch.zeros(1, 1, 1, k.shape[2], dtype=k.dtype, device=k.device)
-    if content.bias is not None:
-        lean[..., : content.k.shape[2]] = content.bias
-    lean[..., content.k.shape[2] :] = math.log(beta) + style.weight.log()
-    return content._replace(k=k, v=v, bias=lean)
-
-
-def _weighed(read: ls.Read, share: float) -> ls.Read:
-    return read._replace(weight=share * read.weight)
+        region = self.regions[owner - 1] if owner else None
+        if region is None or region.references:
+            return self.fuse(region.showing(call) if region else [], site, call, mine, donors)
+        photo = donors["content"]
+        return [mine.taking(q=photo.q, k=photo.k) if call.fraction < self.until else mine]
 
 
 @ls.hookimpl

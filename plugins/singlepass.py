@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import locstyle as ls
 
-from .deadiff.layers import content_sites
-from .magicstyle import FeatureFusion, MagicStyle
-
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-    from torch import Tensor
 
 
 GUIDANCE = {"deltas": 2.0, "tokens": 3.0, "words": 4.0}
@@ -135,7 +130,7 @@ class SinglePass:
             ownership,
             to=styled,
             absent=self._plain,
-            without={site.name for site in content_sites(scene.backbone.sites)},
+            without={site.name for site in ls.content_sites(scene.backbone.sites)},
         )
 
     def _layout(
@@ -144,20 +139,13 @@ class SinglePass:
         o, pictures = self.options, scene.reference_rows
         attentions, features = ls.layout_sites(scene.backbone.sites)
         everywhere = bool(pictures) or o.apart
-        reading = Reading(
+        fuse = ls.PictureFusion("source", pictures, beta=o.beta, temperature=o.temperature)
+        reading = SelfReads(
             scene.regions,
             ownership,
             [layout.attention for layout in layouts],
             frozenset(attentions),
-            [
-                FeatureFusion(
-                    MagicStyle.Options(
-                        beta=o.beta, gamma=layout.queries, temperature=o.temperature
-                    ),
-                    pictures,
-                )
-                for layout in layouts
-            ],
+            [replace(fuse, gamma=layout.queries) for layout in layouts],
             _kin(scene.regions),
             o.apart,
         )
@@ -177,7 +165,7 @@ class SinglePass:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SelfReads:
     """What a region's queries read in self-attention.
 
     While a picture acts, the photo and the picture (MagicStyle's fusion); else, in the first part
@@ -190,10 +178,9 @@ class Reading:
     ownership: ls.Ownership
     attention: Sequence[float]
     sites: frozenset[ls.Site]
-    fuse: Sequence[FeatureFusion]
+    fuse: Sequence[ls.PictureFusion]
     kin: Sequence[int]
     apart: bool
-    _sights: dict[Hashable, _Sight] = field(default_factory=dict, repr=False)
 
     def alike(self, owner: int, site: ls.Site, call: ls.Call) -> Hashable:
         if self._showing(owner, call):
@@ -210,11 +197,14 @@ class Reading:
     ) -> list[ls.Read]:
         source = donors.get("source")
         if self.apart:
-            sight = self._sight(owner, site, call, mine.q)
-            mine = mine._replace(k=sight.of(mine.k), v=sight.of(mine.v), bias=sight.bias)
-            source = source and source._replace(k=sight.of(source.k), v=sight.of(source.v))
+            seen = self._seen(owner, site, call, mine)
+            mine = mine._replace(k=mine.k[:, :, seen.tokens], v=mine.v[:, :, seen.tokens])
+            mine = mine._replace(bias=seen.bias)
+            if source is not None:
+                k, v = source.k[:, :, seen.tokens], source.v[:, :, seen.tokens]
+                source = source._replace(k=k, v=v)
         if source is not None and (acting := self._showing(owner, call)):
-            return self.fuse[owner](acting, site, call, mine, source, donors)
+            return self.fuse[owner](acting, site, call, mine, {**donors, "source": source})
         if source is not None and self._holds(owner, site, call):
             return [mine.taking(q=source.q, k=source.k)]
         return [mine]
@@ -225,16 +215,10 @@ class Reading:
     def _holds(self, owner: int, site: ls.Site, call: ls.Call) -> bool:
         return site in self.sites and call.fraction < self.attention[owner]
 
-    def _sight(self, owner: int, site: ls.Site, call: ls.Call, like: Tensor) -> _Sight:
-        """Which keys an owner sees: those it and its kin have a share in, as far as they have."""
-        key = (self.kin[owner], call.grid(site), like.device, like.dtype)
-        if key not in self._sights:
-            kin = [other for other, first in enumerate(self.kin) if first == self.kin[owner]]
-            shares = self.ownership.mixed(call.grid(site), like)[kin].sum(0).flatten()
-            keys = shares.nonzero().flatten()
-            bias = shares[keys].log()
-            self._sights[key] = _Sight(keys, bias[None, None, None] if bool(bias.any()) else None)
-        return self._sights[key]
+    def _seen(self, owner: int, site: ls.Site, call: ls.Call, mine: ls.Read) -> ls.Held:
+        """The keys an owner sees: those it and its kin have a share in, as far as they have."""
+        held = self.ownership.held(self.kin, call.grid(site), mine.q)
+        return next(one for one in held if one.first == self.kin[owner])
 
 
 def _kin(regions: Sequence[ls.SceneRegion]) -> list[int]:
@@ -243,16 +227,6 @@ def _kin(regions: Sequence[ls.SceneRegion]) -> list[int]:
     for region in regions:
         looks.append(tuple((s.style.digest, s.strength, s.window) for s in region.styles))
     return [looks.index(look) for look in looks]
-
-
-class _Sight(NamedTuple):
-    """The keys that are seen [n], and what is added to their logits [1, 1, 1, n]."""
-
-    keys: Tensor
-    bias: Tensor | None
-
-    def of(self, values: Tensor) -> Tensor:
-        return values[:, :, self.keys]
 
 
 @ls.hookimpl

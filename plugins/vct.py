@@ -90,7 +90,7 @@ class VCT:
         yield ls.Branch("+", scene.texts, ls.MIXED)
 
     def _self_maps(self, scene: ls.Scene) -> ls.Intervention:
-        """Eq. 3.5: P_B ← P_B*, by sharing what the maps are made of."""
+        """docs/methods.md eq. 3.5: P_B ← P_B*, by sharing what the maps are made of."""
         height, width = scene.size
         small = tuple(
             site
@@ -100,7 +100,7 @@ class VCT:
         return ls.Share("source", ("+",), small, window=ls.Window(0, self.options.self_share))
 
     def _cross_maps(self, scene: ls.Scene) -> ls.Intervention:
-        """Eq. 3.6, for every region's text beside the source's empty one."""
+        """docs/methods.md eq. 3.6, for every region's text beside the source's empty one."""
         o = self.options
         words = [
             tuple(w for one in region.styles for w in one.style.words) for region in scene.regions
@@ -115,18 +115,19 @@ class VCT:
             pairs = zip(scene.texts, [(), *words], strict=True)
             return [aligned(ls.said(text, t), names) for text, names in pairs]
 
-        return Refinement("source", "+", alignments, ls.Window(0, o.cross_share))
+        return AttentionRefinement("source", "+", alignments, ls.Window(0, o.cross_share))
 
 
 @dataclass(frozen=True, eq=False)
-class Refinement:
+class AttentionRefinement:
     """Row `to` keeps its own attention to new tokens and takes the donor's to all that align.
 
-    Eq. 3.6 without writing out the maps: column j of B's map is eq_j P_B*[:, map(j)] where token j
-    aligns and eq_j P_B[:, j] where it does not, so the output is one read with the donor's q and k,
-    whose values are B's moved to the columns they align with, and one with B's own q and k, whose
-    aligned values are 0. As the reference, columns are not made to sum to 1 again. Stands after
-    RegionalText: `alignments` gives, for a timestep, one `alignment` per text of the row.
+    docs/methods.md eq. 3.6, without writing out the maps: column j of B's is eq_j P_B*[:, map(j)]
+    where token j aligns and eq_j P_B[:, j] where it does not, so the output is one read with the
+    donor's q and k, whose values are B's moved to the columns they align with, and one with B's own
+    q and k, whose aligned values are 0. As the reference, columns are not made to sum to 1 again.
+    Stands after RegionalText: `alignments` gives, for a timestep, one `alignment` per text of the
+    row.
     """
 
     donor: str
@@ -156,6 +157,7 @@ class Refinement:
     def _refined(self, call: ls.Call, mine: ls.Read, q: Tensor, k: Tensor) -> list[ls.Read]:
         """Two reads of one text: with its own map, and with the donor's."""
         own, aligned = self.alignments(call.t)[mine.text or 0]
+        q = q if mine.tokens is None else q[:, :, mine.tokens]
         return [
             mine._replace(v=own.to(mine.v) * mine.v),
             mine._replace(q=q, k=k, v=aligned.to(mine.v) @ mine.v),

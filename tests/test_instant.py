@@ -153,9 +153,10 @@ def test_a_finished_picture_can_be_replayed(
     editor = ls.Editor(backbone, host)
     editor.run(edit_of("glance:one.png")).save("out.png")
     edit = embedded_edit("out.png")
-    assert compare("out.png", edit, editor.run(edit)).is_identical
+    made = ls.Photo.open("out.png")
+    assert compare(made, edit, editor.run(edit)).is_identical
     Image.new("RGB", (32, 32), "lime").save("one.png")
-    assert compare("out.png", edit, editor.run(edit)).changed == ("regions[0].style",)
+    assert compare(made, edit, editor.run(edit)).changed == ("regions[0].style",)
 
 
 def test_the_place_is_that_in_the_recipe(

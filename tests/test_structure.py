@@ -131,7 +131,6 @@ def test_core_never_imports_plugins() -> None:
 
 WORLD = "locstyle_plugins.world"
 """The one package of ours that our other plugins may import, by its public face."""
-BORROWERS = {"singlepass"}  # still takes from its siblings; to write with public names
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -164,7 +163,7 @@ def test_a_plugin_imports_no_other_but_the_world(path: Path) -> None:
     for name in imported(path):
         _, ours, inside = name.partition("locstyle_plugins.")
         mine = inside.split(".")[0] == own
-        assert not ours or mine or name == WORLD or own in BORROWERS, f"{path} imports {name}"
+        assert not ours or mine or name == WORLD, f"{path} imports {name}"
         assert not name.startswith("locstyle_lab"), f"{path} imports {name}"
         assert own != "world" or mine or not name.startswith("locstyle"), f"{path} imports {name}"
 
@@ -184,16 +183,13 @@ def test_the_engine_knows_no_files_plugins_or_command_line() -> None:
                 assert not banned & {n.split(".")[0] for n in names}, path
 
 
-ALIKE = {"Reading", "Refinement"}  # still to be told apart
-
-
 def test_no_two_classes_are_called_alike() -> None:
     found: dict[str, Path] = {}
     for path in files_in("locstyle") + files_in("plugins") + files_in("lab"):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 other = found.setdefault(node.name, path)
-                assert other == path or node.name in ALIKE, f"{node.name}: {other} and {path}"
+                assert other == path, f"{node.name}: {other} and {path}"
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

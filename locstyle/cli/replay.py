@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from locstyle.cli.shared import DTYPES, PATH, device_option, json_option, print_json, run_edit
+from locstyle.cli.shared import (
+    DTYPES,
+    PATH,
+    Loading,
+    device_option,
+    download_option,
+    json_option,
+    print_json,
+    run_edit,
+)
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -17,24 +26,32 @@ if TYPE_CHECKING:
 @click.argument("picture", type=PATH)
 @device_option
 @click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32.")
+@download_option
 @json_option
 @click.pass_context
 def replay(
-    ctx: click.Context, picture: Path, device: str, dtype: str | None, as_json: bool
+    ctx: click.Context,
+    picture: Path,
+    device: str,
+    dtype: str | None,
+    download: bool,
+    as_json: bool,
 ) -> None:
     """Run a PICTURE's own edit again and compare.
 
-    Only a PNG of ours carries its edit. Exits with 0 if every pixel comes out the same, else 1.
+    Only a PNG of ours carries its edit. Exits with 0 if every pixel comes out the same, to within
+    1/255, else with 1.
     """
+    from locstyle.photo import Photo
     from locstyle.replay import compare, embedded_edit
 
     host: Host = ctx.obj
-    edit = embedded_edit(picture)
+    before, edit = Photo.open(picture), embedded_edit(picture)
     # No cache: the question is whether everything comes out the same.
-    again = run_edit(host, edit, device, dtype, check=False, cache=False)
-    outcome = compare(picture, edit, again)
+    again = run_edit(host, edit, Loading(device, dtype, False, download), check=False)
+    outcome = compare(before, edit, again)
     if as_json:
         print_json(outcome.to_dict())
     else:
         click.echo(outcome.describe())
-    ctx.exit(0 if outcome.is_identical else 1)
+    ctx.exit(0 if outcome.is_same else 1)

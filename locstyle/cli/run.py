@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
-from locstyle.cli.shared import PATH, Running, run_and_save, running_options, sampling_options
+from locstyle.cli.shared import (
+    PATH,
+    Running,
+    download_option,
+    run_and_save,
+    running_options,
+    sampling_options,
+)
 from locstyle.edit import Edit
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=PATH)
 @sampling_options
 @click.option("--seed", type=int, help="Instead of the recipe's.")
+@download_option
 @running_options
 @click.pass_obj
 def run(
@@ -29,15 +37,25 @@ def run(
     steps: int | None,
     seed: int | None,
     quick: bool,
+    download: bool,
     **given: Any,
 ) -> None:
     """Run the edit of a RECIPE.
 
-    YAML or JSON; its paths are relative to the recipe. What is given here stands in for what the
-    recipe says.
+    YAML or JSON, or a PNG that carries one; its paths are relative to the recipe. What is given
+    here stands in for what the recipe says.
     """
-    edit = Edit.open(recipe)
+    is_picture = recipe.suffix.lower() == ".png"
+    edit = _carried(recipe) if is_picture else Edit.open(recipe)
     edit = edit.previewed() if quick else edit
     named: dict[str, Any] = {"solver": solver, "steps": steps, "seed": seed}
     edit = replace(edit, **{key: value for key, value in named.items() if value is not None})
-    run_and_save(host, edit, Running(**given), inputs=(recipe,))
+    # Whoever sends a picture must not make a model come along.
+    fetch = download or not is_picture
+    run_and_save(host, edit, Running(**given), inputs=(recipe,), download=fetch)
+
+
+def _carried(picture: Path) -> Edit:
+    from locstyle.replay import embedded_edit
+
+    return replace(embedded_edit(picture), digests={})

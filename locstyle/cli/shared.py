@@ -18,7 +18,7 @@ from locstyle.files import check_output
 if TYPE_CHECKING:
     from locstyle.edit import Edit
     from locstyle.plugin.host import Host
-    from locstyle.result import Result
+    from locstyle.result import Recipe, Result
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -43,12 +43,21 @@ class Running:
     as_json: bool
     contact_sheet: Path | None
     cache: bool
+    carries: Recipe
 
 
 def running_options(command: _Command) -> _Command:
     """The options of `Running`, which a command takes as `**given`."""
     for option in (
         json_option,
+        click.option(
+            "--recipe",
+            "carries",
+            type=click.Choice(["full", "names", "none"]),
+            default="full",
+            show_default=True,
+            help="What a PNG says of how it was made: all, its files by name only, or nothing.",
+        ),
         click.option("--contact-sheet", type=PATH, help="Also write input, masks, styles, result."),
         click.option(
             "--check/--no-check",
@@ -103,9 +112,22 @@ def read_options(given: tuple[str, ...], flag: str = "-O") -> dict[str, Any]:
     return options
 
 
-def run_edit(
-    host: Host, edit: Edit, device: str, dtype: str | None, *, check: bool, cache: bool
-) -> Result:
+download_option = click.option(
+    "--download", is_flag=True, help="Fetch a model from the hub that a picture's recipe names."
+)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Where an edit's backbone comes from and runs."""
+
+    device: str
+    dtype: str | None
+    cache: bool
+    download: bool
+
+
+def run_edit(host: Host, edit: Edit, loading: Loading, *, check: bool) -> Result:
     """The result of an edit; what its regions cover, and then its progress, on stderr."""
     import torch
 
@@ -114,9 +136,14 @@ def run_edit(
     from locstyle.editor import Editor
     from locstyle.job.cache import TrajectoryCache
 
-    exact = None if dtype is None else getattr(torch, dtype)
-    kept = TrajectoryCache() if cache else None
-    editor = Editor.load(edit.backbone, device=device, dtype=exact, host=host, cache=kept)
+    editor = Editor.load(
+        edit.backbone,
+        device=loading.device,
+        dtype=None if loading.dtype is None else getattr(torch, loading.dtype),
+        host=host,
+        cache=TrajectoryCache() if loading.cache else None,
+        download=loading.download,
+    )
     job = editor.resolve(edit)
     for line in region_lines(job):
         click.echo(line, err=True)
@@ -125,7 +152,12 @@ def run_edit(
 
 
 def run_and_save(
-    host: Host, edit: Edit, running: Running, *, inputs: tuple[Path, ...] = ()
+    host: Host,
+    edit: Edit,
+    running: Running,
+    *,
+    inputs: tuple[Path, ...] = (),
+    download: bool = True,
 ) -> None:
     """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
     clock: Clock = click.get_current_context().meta.get(CLOCK) or Clock("start")
@@ -142,12 +174,11 @@ def run_and_save(
     if isinstance(edit.image, str):
         check_output(output, files, photo=Photo.open(edit.image))
     host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
+    loading = Loading(running.device, running.dtype, running.cache, download)
     with clock.phase("run"):
-        result = run_edit(
-            host, edit, running.device, running.dtype, check=running.check, cache=running.cache
-        )
+        result = run_edit(host, edit, loading, check=running.check)
     with clock.phase("save"):
-        result.save(output)
+        result.save(output, recipe=running.carries)
         if running.contact_sheet:
             Photo.from_image(result_sheet(result)).save(running.contact_sheet)
     result = replace(result, report=with_all_seconds(result.report, clock.read()))

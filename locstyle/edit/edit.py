@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import checks, version_1
 from locstyle.edit.choice import Fusing, Segmenting, chosen
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from locstyle.photo import Photo
 
 VERSION = 2
+Carried = Literal["full", "names"]
 _LIST = "a file that `locstyle segment` wrote"
 
 
@@ -163,6 +164,31 @@ class Edit:
         """The same edit with its paths leading from `folder`; undone by `beside(folder)`."""
         return self._moved(lambda path: _relative(path, folder))
 
+    def carried(self, folder: Path, how: Carried = "full") -> Edit:
+        """The same edit as a picture in `folder` carries it: "full" or "names".
+
+        In full its paths lead from there, unless that would name folders that nobody typed: then
+        they are as they were typed. With names every file goes by its name alone.
+
+        Raises:
+            RecipeError: `how` is neither.
+        """
+        if how == "names":
+            return self._moved(_name)
+        if how != "full":
+            raise checks.refusal("recipe", how, "full or names (or none, for no recipe at all)")
+        moved = self.seen_from(folder)
+        typed = {part for path in self.paths for part in _folders(path)}
+        is_telling = any(not typed.issuperset(_folders(path)) for path in moved.paths)
+        return self if is_telling else moved
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path in it, as it is written."""
+        found: list[str] = []
+        self._moved(lambda path: found.append(path) or path)  # type: ignore[func-returns-value]  # None is the point
+        return found
+
     def _moved(self, move: Callable[[str], str]) -> Edit:
         """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
         backbone = self.backbone
@@ -170,7 +196,7 @@ class Edit:
             self,
             image=move(self.image) if isinstance(self.image, str) else self.image,
             regions=tuple(region.moved(move) for region in self.regions),
-            backbone=move(backbone) if backbone.startswith((".", "/", "\\")) else backbone,
+            backbone=move(backbone) if _is_path(backbone) else backbone,
             segments=None if self.segments is None else move(str(self.segments)),
         )
 
@@ -227,6 +253,20 @@ def _regions(value: object) -> tuple[Region, ...]:
         if not isinstance(region, Region):
             raise checks.refusal(f"regions[{i}]", region, "a mapping (in Python, a Region)")
     return regions
+
+
+def _name(path: str) -> str:
+    """A file's name; one without a suffix could be taken for a style's own, or a backbone's."""
+    name = os.path.basename(os.path.normpath(path))
+    return name if Path(name).suffix else os.path.join(".", name)
+
+
+def _is_path(backbone: str) -> bool:
+    return backbone.startswith((".", "/", "\\")) or backbone.endswith(".safetensors")
+
+
+def _folders(path: str) -> set[str]:
+    return set(Path(path).parent.parts) - {"..", "."}
 
 
 def _relative(path: str, folder: Path) -> str:

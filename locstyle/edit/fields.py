@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import TypeVar
 
 from locstyle.edit import checks
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError, did_you_mean
 
-_REQUIRED = ("image", "regions", "mask")
 _LISTS = ("regions", "styles", "frames")
 _OF_ONE = ("strength", "window")
 _Made = TypeVar("_Made")
@@ -24,13 +23,14 @@ def set_field(made: object, name: str, value: object) -> None:
 def make(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
     """A dataclass from a mapping of its fields, which stands at `where` in the recipe."""
     given = checks.mapping(data, where or "recipe")
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     lead = f"{where}." if where else ""
     for key in given:
         if key not in known:
             raise RecipeError(f"{lead}{key[:80]}: no such key; {did_you_mean(key, known)}")
-    for key in _REQUIRED:
-        if key in known and key not in given:
+    for key, field in known.items():
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        if key not in given and not has_default:
             raise RecipeError(f"{lead}{key}: is missing")
     try:
         return kind(**given)

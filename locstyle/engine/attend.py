@@ -49,6 +49,8 @@ class Read(NamedTuple):
         """The same read for those of its rows that are among `rows`; it may be left with none."""
         mine = self.batch_rows
         kept = [index for index, row in enumerate(mine) if row in rows]
+        if len(kept) == len(mine):
+            return self
 
         def narrow(part: Tensor) -> Tensor:
             return part[kept] if part.shape[0] == len(mine) else part  # one row serves all

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from locstyle.engine.intervene import Attachment, Intervention
 from locstyle.engine.schedule import Prediction, Schedule
@@ -106,6 +106,15 @@ class Backbone(Protocol):
 
     def preview(self, latent: Tensor) -> Callable[[], Image]:
         """A picture of `latent`, decoded only when called."""
+        ...
+
+    def layer(self, name: str) -> nn.Module:
+        """The module at a site, by the site's name; frozen, and never changed."""
+        ...
+
+    def replacing(self, layers: Mapping[str, nn.Module]) -> AbstractContextManager[None]:
+        """These modules in place of those at the sites they are named after, for the length of a
+        `with`: how layers are adapted while something is learned in them."""
         ...
 
     def attach(self, interventions: Sequence[Intervention]) -> AbstractContextManager[Attachment]:

@@ -16,7 +16,8 @@ from locstyle.masks import Partition
 class Held(NamedTuple):
     """What a group of owners has of a grid: how much of every token, and which tokens those are.
 
-    `area` [h, w] in [0, 1], `tokens` [n] those they have any of, `share` [n] how much. `first` is
+    `area` [h, w] in [0, 1], `tokens` [n] those they have any of, `share` [n] how much, and `bias`
+    [1, 1, 1, n] what that adds to logits where these are keys, None where it is nothing. `first` is
     the first owner of the group.
     """
 
@@ -24,6 +25,12 @@ class Held(NamedTuple):
     area: Tensor
     tokens: Tensor
     share: Tensor
+    bias: Tensor | None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all tokens are wholly theirs."""
+        return self.bias is None and len(self.tokens) == self.area.numel()
 
 
 class Ownership:
@@ -83,7 +90,10 @@ class Ownership:
             area = mixed[members].sum(0)
             tokens = area.flatten().nonzero().flatten()
             if len(tokens):
-                found.append(Held(members[0], area, tokens, area.flatten()[tokens]))
+                share = area.flatten()[tokens]
+                bias = share.log()[None, None, None]
+                seen = bias if bool(bias.any()) else None
+                found.append(Held(members[0], area, tokens, share, seen))
         return tuple(found)
 
     @staticmethod

@@ -120,6 +120,15 @@ class Inverter:
         yield from _machine(self.backbone.device)
 
 
+def machine(device: torch.device) -> str:
+    """What decides the last bits besides the numbers, in words."""
+    version, *where = _machine(device)
+    if device.type != "cuda":
+        kind, capability, threads = where
+        where = [f"{kind} {capability}", f"{threads} thread{'s' * (threads != 1)}"]
+    return ", ".join([f"torch {version}", *map(str, where)])
+
+
 class _Asked(NamedTuple):
     """A latent to be inverted, and the key of its trajectory."""
 

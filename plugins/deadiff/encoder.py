@@ -49,8 +49,6 @@ class QFormer:
         """
         import torch
 
-        from .layers import cross_sites
-
         if not images:
             raise ls.StyleError(f"style {request.name!r}: no style image; give one or more")
         images = [ls.style_picture(image) for image in images]
@@ -62,7 +60,7 @@ class QFormer:
                 network.style(style).mean(0, keepdim=True),
                 network.content(content).mean(0, keepdim=True),
             )
-        names = (site.name for site in cross_sites(backbone.sites))
+        names = (site.name for site in ls.cross_sites(backbone.sites))
         tokens = {
             name: ls.Tokens(key[0].cpu(), value[0].cpu())
             for name, (key, value) in zip(names, ways, strict=True)

@@ -9,8 +9,6 @@ from typing import ClassVar, Literal
 
 import locstyle as ls
 
-from .layers import content_sites, cross_sites
-
 QUERIES = 16  # tokens of zeros that stand for an absent picture
 
 
@@ -86,10 +84,10 @@ class DEADiff:
         yield ls.Branch("+", scene.texts, ls.MIXED)
 
     def _tokens(self, scene: ls.Scene, ownership: ls.Ownership) -> ls.Intervention:
-        """Joint text-image cross-attention, eq. 4, by region."""
+        """Joint text-image cross-attention by region, docs/methods.md eqs. 2.1-2.3."""
         sites = scene.backbone.sites
-        coarse = {site.name for site in content_sites(sites)}
-        fine = {site.name for site in cross_sites(sites)} - coarse
+        coarse = {site.name for site in ls.content_sites(sites)}
+        fine = {site.name for site in ls.cross_sites(sites)} - coarse
         return ls.ExtraTokens(
             scene.regions,
             ownership,

@@ -1,49 +1,39 @@
-"""One softmax over text and image tokens (arXiv:2403.06951 eq. 4)."""
+"""Tokens beside the text while they are being learned (arXiv:2403.06951; docs/methods.md eq. 2.1).
+
+What a training sees is what an edit does: `locstyle.ExtraTokens`, with a region for every row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 import locstyle as ls
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@dataclass(frozen=True, eq=False)
-class Beside:
-    """Image keys and values beside the text's, each row its own: [rows, n, inner] by site name.
 
-    For learning; an edit's regions go through `locstyle.ExtraTokens`.
+@contextmanager
+def beside(
+    backbone: ls.Backbone, x: Tensor, ways: Sequence[tuple[Tensor, Tensor]]
+) -> Iterator[None]:
+    """For one forward pass of latents `x`, each row reads tokens of its own beside its text.
+
+    `ways`: keys and values [rows, n, inner] of every cross-attention, in the order of
+    `ls.cross_sites`. Gradients reach them.
     """
-
-    tokens: Mapping[str, tuple[Tensor, Tensor]]
-
-    def where(self, sites: ls.Sites) -> list[ls.Site]:
-        return [sites[name] for name in self.tokens]
-
-    def attend(self, site: ls.Site, call: ls.Call, reads: list[ls.Read]) -> list[ls.Read]:
-        return [
-            read._replace(
-                k=torch.cat([read.k, _heads(key, read.k)], 2),
-                v=torch.cat([read.v, _heads(value, read.v)], 2),
-            )
-            for read in reads
-            for key, value in [self.tokens[site.name]]
-        ]
-
-    @contextmanager
-    def attached(self, backbone: Any, x: Tensor) -> Iterator[None]:
-        """On `backbone` for one forward pass of latents `x`."""
-        rows = tuple(ls.Row(str(index), 0) for index in range(len(x)))
-        with backbone.attach([self]) as attachment:
-            attachment.call = ls.Call(0.0, 0, rows, (x.shape[-2], x.shape[-1]))
-            yield
-
-
-def _heads(tokens: Tensor, like: Tensor) -> Tensor:
-    """[rows, n, inner] as [rows, heads, n, dim]."""
-    return tokens.unflatten(-1, (like.shape[1], -1)).transpose(1, 2).to(like)
+    names = [site.name for site in ls.cross_sites(backbone.sites)]
+    rows = tuple(ls.Row(str(number), number + 1) for number in range(len(x)))
+    silent = ls.Text("", x.new_zeros(1, 0, 0))
+    regions = []
+    for number in range(len(x)):
+        own = [ls.Tokens(k[number], v[number]) for k, v in ways]
+        style = ls.Style("tokens", backbone.family, tokens=dict(zip(names, own, strict=True)))
+        regions.append(ls.SceneRegion((ls.SceneStyle(style),), silent, silent))
+    nowhere = ls.Ownership(ls.Partition.of([ls.Mask.everywhere((8, 8))]))  # no row is mixed
+    extra = ls.ExtraTokens(regions, nowhere, to=[row.name for row in rows])
+    with backbone.attach([extra]) as attachment:
+        attachment.call = ls.Call(0.0, 0, rows, (x.shape[-2], x.shape[-1]))
+        yield

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .layers import SEMANTIC, cross_sites
+import locstyle as ls
 
 Part = Literal["style", "content"]
+SEMANTIC = range(4, 9)  # the numbers of `ls.content_sites` among `ls.cross_sites`
 EPS = 1e-12  # of BERT's norms
 
 
@@ -102,7 +103,7 @@ class Way(nn.Module):
 class ImageAdapter(nn.Module):
     """All that is learned: an encoder for style, one for content, a way into every attention.
 
-    `inner` are the widths of the backbone's cross-attentions in the order of `cross_sites`.
+    `inner` are the widths of the backbone's cross-attentions in the order of `ls.cross_sites`.
     """
 
     def __init__(self, sizes: QFormerSizes, inner: tuple[int, ...]) -> None:
@@ -125,13 +126,13 @@ class ImageAdapter(nn.Module):
     @torch.no_grad()
     def start_from(self, backbone: Any) -> None:
         """Begin with the backbone's own text projections, as DEADiff does."""
-        for way, site in zip(self.ways, cross_sites(backbone.sites), strict=True):
+        for way, site in zip(self.ways, ls.cross_sites(backbone.sites), strict=True):
             attention = backbone.unet.get_submodule(site.name)
             way.i_to_k.weight.copy_(attention.to_k.weight)
             way.i_to_v.weight.copy_(attention.to_v.weight)
 
 
 def inner_widths(backbone: Any) -> tuple[int, ...]:
-    """The widths of a backbone's cross-attentions, in the order of `cross_sites`."""
-    modules = (backbone.unet.get_submodule(site.name) for site in cross_sites(backbone.sites))
+    """The widths of a backbone's cross-attentions, in the order of `ls.cross_sites`."""
+    modules = (backbone.unet.get_submodule(site.name) for site in ls.cross_sites(backbone.sites))
     return tuple(module.to_k.out_features for module in modules)

@@ -206,3 +206,9 @@ def test_half_precision_runs_and_stays_finite() -> None:
     assert all(
         x.isfinite().all() and x.dtype is torch.float32 for x in scene.content.latents.values()
     )
+
+
+@pytest.mark.parametrize("device", ["meta", "mps", "xpu", "cuda:99", "nonsense", "cpu:x"])
+def test_devices_that_cannot_be_used_are_refused_by_name(device: str) -> None:
+    with pytest.raises(BackboneError, match=f"device: '{device}|no CUDA device"):
+        load_backbone("none", device=device)

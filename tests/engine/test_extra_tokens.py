@@ -129,7 +129,7 @@ def test_tokens_made_of_the_text_are_more_text(backbone: UNetBackbone) -> None:
 
 @pytest.mark.parametrize("second", [None, 2])
 def test_one_softmax_equals_one_per_region(backbone: UNetBackbone, second: int | None) -> None:
-    """§2.6: where every token has one owner, the biased softmax over all is the partition."""
+    """docs/methods.md eq. 2.3, where every token has one owner: a biased softmax over all."""
     other = None if second is None else random_tokens(backbone, second)
     apart = beside(backbone, random_tokens(backbone, 1), other)
     apart = replace(apart, outside=16)
@@ -167,7 +167,7 @@ def test_a_region_reads_its_own_tokens_only(backbone: UNetBackbone) -> None:
     read, call = Read(q, k, k), Call(0.0, 500, (PLUS,), (8, 8))
     first, second, third = (random_tokens(backbone, seed) for seed in (1, 2, 3))
     found = [
-        combine(beside(backbone, first, right).attend(site, call, [read])).unflatten(2, (8, 8))
+        combine(beside(backbone, first, right).attend(site, call, [read]), 64).unflatten(2, (8, 8))
         for right in (second, third)
     ]
     assert torch.equal(found[0][..., :4, :], found[1][..., :4, :])

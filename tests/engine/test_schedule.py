@@ -1,4 +1,4 @@
-"""Time points and the step between them, against methods.md's numbers and diffusers' own
+"""Time points and the step between them, against Stable Diffusion's numbers and diffusers' own
 scheduler."""
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from locstyle_lab.seen import Seen, calibrated, seen
 from locstyle_lab.training import Run
 from locstyle_lab.triples import held_out, triples
 from locstyle_plugins.deadiff.encoder import MINI, QFormer
-from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
-from locstyle_plugins.deadiff.networks import QFormerSizes
+from locstyle_plugins.deadiff.networks import SEMANTIC, QFormerSizes
 from locstyle_plugins.deadiff.trained import Trained, load
 from locstyle_plugins.mini import WEIGHTS
 from locstyle_plugins.world import HELD_OUT_STYLES, TRAINING_STYLES, World, endless
@@ -165,7 +164,9 @@ def test_shipped_weights_tell_styles_from_scenes(known: Seen) -> None:
     """Styles never learned: two scenes in one style are nearer than one scene in two."""
     encoder, world = QFormer(), World(5000, 128)
     fine = {
-        site.name for n, site in enumerate(cross_sites(known.backbone.sites)) if n not in SEMANTIC
+        site.name
+        for n, site in enumerate(ls.cross_sites(known.backbone.sites))
+        if n not in SEMANTIC
     }
     found = {}
     for number in (0, 1):

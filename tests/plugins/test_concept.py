@@ -37,7 +37,7 @@ def weights(backbone: UNetBackbone) -> list[Tensor]:
 
 @pytest.fixture
 def untouched(backbone: UNetBackbone) -> Iterator[None]:
-    """Property 7: the m vectors are new, and every weight and token stays as it was."""
+    """The m vectors are new, and every weight and token stays as it was."""
     before, tokens = weights(backbone), len(backbone.tokenizer)
     yield
     for old, new in zip(before, weights(backbone), strict=True):

@@ -13,9 +13,8 @@ from locstyle_plugins.deadiff import official
 from locstyle_plugins.deadiff.command import convert, describe
 from locstyle_plugins.deadiff.encoder import QFormer
 from locstyle_plugins.deadiff.fusion import DEADiff
-from locstyle_plugins.deadiff.joint import Beside
-from locstyle_plugins.deadiff.layers import SEMANTIC, cross_sites
-from locstyle_plugins.deadiff.networks import ImageAdapter, QFormerSizes, inner_widths
+from locstyle_plugins.deadiff.joint import beside
+from locstyle_plugins.deadiff.networks import SEMANTIC, ImageAdapter, QFormerSizes, inner_widths
 from locstyle_plugins.deadiff.towers import BackboneTower, ClipTower, clip_model, look
 from locstyle_plugins.deadiff.trained import Trained, load
 from PIL import Image
@@ -64,7 +63,7 @@ def test_the_published_sizes() -> None:
 
 
 def test_the_layers_are_numbered_from_input_to_output(backbone: UNetBackbone) -> None:
-    sites = cross_sites(backbone.sites)
+    sites = ls.cross_sites(backbone.sites)
     coarse = [sites[number].name.removesuffix(".transformer_blocks.0.attn2") for number in SEMANTIC]
     assert len(sites) == 16 and coarse == [
         "down_blocks.2.attentions.0",
@@ -73,6 +72,7 @@ def test_the_layers_are_numbered_from_input_to_output(backbone: UNetBackbone) ->
         "up_blocks.1.attentions.0",
         "up_blocks.1.attentions.1",
     ]
+    assert ls.content_sites(backbone.sites) == [sites[number] for number in SEMANTIC]
 
 
 def test_style_and_content_reach_their_own_layers(backbone: UNetBackbone) -> None:
@@ -98,7 +98,7 @@ def test_it_starts_from_the_text_projections(backbone: UNetBackbone) -> None:
     network.start_from(backbone)
     tokens = torch.randn(1, 4, CONTEXT)
     for site, (key, value) in zip(
-        cross_sites(backbone.sites), network.keys(tokens, tokens), strict=True
+        ls.cross_sites(backbone.sites), network.keys(tokens, tokens), strict=True
     ):
         attention = backbone.unet.get_submodule(site.name)
         assert torch.equal(key, attention.to_k(tokens))
@@ -333,7 +333,7 @@ def test_a_style_has_tokens_for_every_cross_attention(
 ) -> None:
     style = encoder.encode(pictures(), backbone, REQUEST)
     assert style.kinds == {"tokens"} and style.family == "tiny"
-    assert set(style.tokens) == {site.name for site in cross_sites(backbone.sites)}
+    assert set(style.tokens) == {site.name for site in ls.cross_sites(backbone.sites)}
 
 
 def test_several_pictures_count_alike(backbone: UNetBackbone, encoder: QFormer) -> None:
@@ -354,7 +354,7 @@ def test_two_towers_see_for_themselves(backbone: UNetBackbone, tmp_path: Path) -
     towers = {
         part: clip_model(width=8, layers=1, patch=8, side=16) for part in ("style", "content")
     }
-    sites = cross_sites(backbone.sites)
+    sites = ls.cross_sites(backbone.sites)
     coarse = {sites[number].name for number in SEMANTIC}
 
     def tokens() -> dict[str, Tensor]:
@@ -402,7 +402,7 @@ def only(style: ls.Style, sites: set[str]) -> ls.Style:
 def test_modes_read_their_own_layers(backbone: UNetBackbone, mode: str) -> None:
     """In style mode the content tokens change nothing, and the other way round."""
     one, two = random_tokens(backbone, 1), random_tokens(backbone, 2)
-    names = [site.name for site in cross_sites(backbone.sites)]
+    names = [site.name for site in ls.cross_sites(backbone.sites)]
     coarse = {names[number] for number in SEMANTIC}
     mixed = {n: (two if n in coarse else one).tokens[n] for n in names}
     fusion = DEADiff(DEADiff.Options(mode=mode))  # type: ignore[arg-type]
@@ -458,9 +458,9 @@ def test_the_reference_preset_starts_from_noise_alone(backbone: UNetBackbone) ->
 
 def test_an_edit_reads_what_was_learned(backbone: UNetBackbone) -> None:
     """A region that covers everything reads its tokens as the training's rows read theirs."""
-    sites = cross_sites(backbone.sites)
+    sites = ls.cross_sites(backbone.sites)
     tokens = random_tokens(backbone, 1).tokens
-    beside = Beside({name: (part.k[None], part.v[None]) for name, part in tokens.items()})
+    ways = [(tokens[site.name].k[None], tokens[site.name].v[None]) for site in sites]
     scene = tiny_scene(backbone, [random_tokens(backbone, 1)], [ls.Mask.everywhere((32, 32))])
     (extra,) = (
         part for part in DEADiff(DEADiff.Options(mode="both")).plan(scene).interventions
@@ -468,7 +468,7 @@ def test_an_edit_reads_what_was_learned(backbone: UNetBackbone) -> None:
     )  # fmt: skip
     x, states = scene.latent, scene.regions[0].text.states
     with torch.no_grad():
-        with beside.attached(backbone, x):
+        with beside(backbone, x, ways):
             learned = backbone.predict(x, 500, states)
         with backbone.attach([extra]) as attachment:
             attachment.call = ls.Call(0.0, 500, (ls.Row("+", ls.MIXED),), x.shape[-2:], 1)

@@ -46,7 +46,7 @@ def lora_unet(backbone: UNetBackbone, style: Style) -> nn.Module:
 class Published:
     """One UNet of the published code: source, negative and positive row, with injection.
 
-    Written from methods.md §1.2-1.3 (equations 1.2-1.5 and the table of what the code really does),
+    Written from docs/methods.md eqs. 1.2-1.5 and from what the published code really does,
     sharing nothing with the fusion under test.
     """
 
@@ -95,7 +95,7 @@ class Published:
 
 
 def published(scene: Scene, styles: list[Style], masks: Tensor) -> Tensor:
-    """The published sampling loop (eqs. 1.2-1.7) over whole copies of the UNet."""
+    """The published sampling loop (docs/methods.md eqs. 1.2-1.7) over whole copies of the UNet."""
     backbone, steps = scene.backbone, scene.schedule.steps
     base = Published(copy.deepcopy(backbone.unet), steps, steps)
     loras = [
@@ -145,7 +145,7 @@ def test_the_rate_is_the_published_one() -> None:
 
 
 def test_rows_agree_where_nothing_differs(backbone: UNetBackbone) -> None:
-    """methods.md §1.8, 2: equal latents and prompts give equal rows, whatever is injected."""
+    """Equal latents and prompts give equal rows, whatever is injected."""
     scene = tiny_scene(backbone, [None])
     scene = replace(
         scene,
@@ -181,7 +181,7 @@ def test_empty_masks_make_styles_and_prompts_irrelevant(backbone: UNetBackbone) 
 
 
 def test_deltas_of_zero_change_nothing_under_equal_schedules(backbone: UNetBackbone) -> None:
-    """methods.md §1.8, 4; under the published unequal schedules it is false, as it should be."""
+    """Under the published unequal schedules it is false, as it should be."""
     equal = replace(REFERENCE, guidance=2.0, base_attention_share=0.5, base_feature_share=0.6)
     scene = tiny_scene(backbone, [None], steps=10)
     scene = replace(scene, regions=(replace(scene.regions[0], text=scene.text),))
@@ -203,7 +203,7 @@ def test_a_mask_and_its_rest_under_one_style_are_one_full_mask(backbone: UNetBac
 
 
 def test_an_unstyled_edit_reconstructs_its_own_sampling_trajectory(backbone: UNetBackbone) -> None:
-    """methods.md §1.8, 5: the source trajectory is the plain sampling run itself."""
+    """The source trajectory is the plain sampling run itself."""
     from locstyle import Trajectory
 
     scene = tiny_scene(backbone, [None], steps=6)

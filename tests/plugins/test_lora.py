@@ -130,6 +130,17 @@ def test_the_same_seed_gives_the_same_file(backbone: UNetBackbone, tmp_path: Pat
     )
 
 
+def test_any_backbone_with_layers_will_do(backbone: UNetBackbone, untouched: None) -> None:
+    """Of a network it knows nothing but what the protocol offers."""
+
+    class Bare:
+        def __getattr__(self, name: str) -> object:
+            assert name in {*dir(ls.Backbone), *ls.Backbone.__annotations__}, name
+            return getattr(backbone, name)
+
+    assert learn(Bare()).digest == learn(backbone).digest  # type: ignore[arg-type]
+
+
 def test_the_callers_random_numbers_are_left_alone(backbone: UNetBackbone) -> None:
     torch.manual_seed(5)
     wanted = torch.rand(3)

@@ -147,16 +147,17 @@ def test_the_photo_as_its_own_style_changes_nothing(
 @given(st.floats(0.01, 50), st.integers(0, 1000))
 @settings(deadline=None, max_examples=30)
 def test_one_softmax_is_a_blend_with_its_own_share_per_query(beta: float, seed: int) -> None:
-    """λ(p) = β Z_style / (Z_content + β Z_style), Z the sum of exp logits (methods §4.8)."""
-    from locstyle_plugins.magicstyle import _Keys, _one_softmax
+    """λ(p) = β Z_style / (Z_content + β Z_style), Z the sum of exp logits: eqs. 4.3 and 4.4 of
+    docs/methods.md."""
+    from locstyle.engine.interventions.pictures import StyleKeys, one_softmax
 
     draw = torch.Generator().manual_seed(seed)
     q, kc, vc, ks, vs = (torch.randn(1, 2, 6, 4, generator=draw).double() for _ in range(5))
-    content, style = Read(q, kc, vc), _Keys(ks, vs, torch.ones(6).double(), alike=True)
+    content, style = Read(q, kc, vc), StyleKeys(ks, vs, torch.ones(6).double(), alike=True)
     masses = [(q @ k.mT / 4**0.5).exp().sum(-1, keepdim=True) for k in (kc, ks)]
     share = beta * masses[1] / (masses[0] + beta * masses[1])
     blend = (1 - share) * combine([content]) + share * combine([Read(q, ks, vs)])
-    assert torch.allclose(combine([_one_softmax(content, style, beta)]), blend, atol=1e-9)
+    assert torch.allclose(combine([one_softmax(content, style, beta)]), blend, atol=1e-9)
 
 
 def test_adain_gives_the_statistics_of_the_style() -> None:

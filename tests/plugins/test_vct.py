@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from locstyle_plugins.vct import VCT, Refinement, alignment, concept_tokens
+from locstyle_plugins.vct import VCT, AttentionRefinement, alignment, concept_tokens
 from torch import Tensor
 
 import locstyle as ls
@@ -93,7 +93,7 @@ def spied(scene: ls.Scene, options: VCT.Options) -> Spy:
 
 
 def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> None:
-    """Property 1: 32 attention modules a forward, one step a forward."""
+    """32 attention modules a forward, one step a forward."""
     spy = spied(whole(backbone, steps=3), VCT.Options())
     first, second, third = backbone.schedule(3).timesteps
     assert [t for t, *_ in spy.seen] == [first] * 32 + [second] * 32 + [third] * 32
@@ -101,7 +101,10 @@ def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> No
     shared = VCT()._self_maps(scene).where(backbone.sites)  # type: ignore[arg-type]
     assert len(shared) == 11  # layers 2 to 12 of 16; those of 64 x 64 tokens are left alone
     assert all(site.role == "self" and site.scale > 1 for site in shared)
-    assert len(Refinement("source", "+", lambda t: [], ls.Window()).where(backbone.sites)) == 16
+    assert (
+        len(AttentionRefinement("source", "+", lambda t: [], ls.Window()).where(backbone.sites))
+        == 16
+    )
 
 
 @pytest.mark.parametrize("shares", [(0.0, 0.0), (0.9, 0.2), (1.0, 1.0)])
@@ -109,7 +112,7 @@ def test_every_attention_layer_is_seen_once_a_step(backbone: UNetBackbone) -> No
 def test_the_same_text_in_both_branches_follows_the_source(
     backbone: UNetBackbone, shares: tuple[float, float], iterations: int
 ) -> None:
-    """Property 2: "" beside "" keeps x_t = x*_t at every step, whatever is shared."""
+    """An empty text in both keeps x_t = x*_t at every step, whatever is shared."""
     scene = whole(backbone)
     scene = replace(scene, regions=(replace(scene.regions[0], styles=(), text=scene.empty),))
     scene = pivoted(replace(scene, text=scene.empty), iterations=iterations)
@@ -124,7 +127,6 @@ def test_the_same_text_in_both_branches_follows_the_source(
 
 
 def test_the_source_branch_does_not_notice_concept_or_shares(backbone: UNetBackbone) -> None:
-    """Property 4."""
     found: list[list[Tensor]] = []
     for seed, shares in ((0, (1.0, 1.0)), (1, (1.0, 0.2)), (2, (1.0, 0.0))):
         rows: list[Tensor] = []
@@ -140,7 +142,6 @@ def test_the_source_branch_does_not_notice_concept_or_shares(backbone: UNetBackb
 def test_a_self_share_of_one_gives_the_edit_the_sources_maps_at_every_step(
     backbone: UNetBackbone,
 ) -> None:
-    """Property 5, first half."""
     spy = spied(whole(backbone), VCT.Options(self_share=1.0, cross_share=0))
     checked = 0
     for _, site, (read, *_), rows in spy.seen:
@@ -153,7 +154,7 @@ def test_a_self_share_of_one_gives_the_edit_the_sources_maps_at_every_step(
 
 
 def test_without_shares_it_is_plain_guided_sampling(backbone: UNetBackbone) -> None:
-    """Property 5, second half, with the source's learned text in the unconditional row."""
+    """With the source's learned text in the unconditional row."""
     scene = pivoted(whole(backbone))
     assert scene.content.unconditional is not None
     x = scene.start(0)
@@ -168,7 +169,7 @@ def test_without_shares_it_is_plain_guided_sampling(backbone: UNetBackbone) -> N
 
 
 def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone) -> None:
-    """Eq. 3.6 against P_B and P_B* as matrices."""
+    """docs/methods.md eq. 3.6 against P_B and P_B* as matrices."""
     draw = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(2, 3, n, 4, generator=draw) for n in (10, 16, 16))
     text = backbone.text("a <ink>", concept(backbone).words)
@@ -177,7 +178,7 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
     site = backbone.sites.where(role="cross")[0]
     given = {("source", "q"): q[:1], ("source", "k"): k[:1]}
     call = ls.Call(0.0, 981, (ls.Row("source", 0), ls.Row("+", 1)), (8, 8), given=given)
-    refined = Refinement("source", "+", lambda t: [pair], ls.Window()).attend(
+    refined = AttentionRefinement("source", "+", lambda t: [pair], ls.Window()).attend(
         site, call, [ls.Read(q, k, v)]
     )
     source, mine = (torch.softmax(q @ k.transpose(-1, -2) / 2, -1)).unbind()
@@ -196,7 +197,6 @@ def test_refined_attention_is_the_papers_map_written_out(backbone: UNetBackbone)
 def test_the_equaliser_stands_at_the_words_or_where_the_reference_has_it(
     backbone: UNetBackbone, shifted: bool, tokens: set[int]
 ) -> None:
-    """Property 8."""
     style = concept(backbone, count=3)
     text = backbone.text("<ink>", style.words)
     assert concept_tokens(text, tuple(style.words), shifted=shifted) == tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from locstyle.errors import BackboneError
+from locstyle.files import is_file, is_folder
 
 
 class Parts(NamedTuple):
@@ -22,53 +24,73 @@ class Parts(NamedTuple):
     scheduler: Any
 
 
-def read_folder(name: str, dtype: torch.dtype) -> Parts:
+def read_folder(name: str, dtype: torch.dtype, *, download: bool = True) -> Parts:
     """The parts of a diffusers folder or hub repository; safetensors only.
+
+    Without `download` a repository must have been fetched before.
 
     Raises:
         BackboneError: nothing is there, or a part is missing or broken.
     """
-    local = Path(name).expanduser()
-    if not local.is_dir() and (local.is_absolute() or name.count("/") != 1):
+    local = _local(name)
+    if local is None and (Path(name).is_absolute() or name.count("/") != 1):
         raise BackboneError(
             f"backbone: {name!r} is not a folder; accepted: 'mini', a diffusers folder, "
             "a .safetensors checkpoint, or a hub name such as 'owner/name'"
         )
     try:
         with _quietly():
-            return _read_parts(str(local) if local.is_dir() else name, dtype)
+            return _read_parts(local or name, dtype, download=download)
     except (OSError, ValueError, KeyError) as error:
+        if local is None and not download:
+            raise BackboneError(
+                f"backbone: {name!r} is a hub name and not on this machine, and nothing is fetched "
+                "because a picture names it; --download does"
+            ) from error
         raise BackboneError(
             f"backbone: {name!r} could not be loaded as a Stable Diffusion folder "
             f"(unet, vae, text_encoder, tokenizer, scheduler with .safetensors weights): {error}"
         ) from error
 
 
-def _read_parts(where: str, dtype: torch.dtype) -> Parts:
+def _local(name: str) -> str | None:
+    """The folder of that name, if there is one."""
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:  # no home folder, or nobody's
+        return None
+    return str(folder) if is_folder(folder) else None
+
+
+def _read_parts(where: str, dtype: torch.dtype, *, download: bool) -> Parts:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    options = {"torch_dtype": dtype, "use_safetensors": True}
+    here: dict[str, Any] = {"local_files_only": not download}
+    options = {"torch_dtype": dtype, "use_safetensors": True, **here}
     return Parts(
         UNet2DConditionModel.from_pretrained(where, subfolder="unet", **options),
         AutoencoderKL.from_pretrained(where, subfolder="vae", **options),
         CLIPTextModel.from_pretrained(
-            where, subfolder="text_encoder", dtype=dtype, use_safetensors=True
+            where, subfolder="text_encoder", dtype=dtype, use_safetensors=True, **here
         ),
-        CLIPTokenizer.from_pretrained(where, subfolder="tokenizer"),
-        DDIMScheduler.from_pretrained(where, subfolder="scheduler"),
+        CLIPTokenizer.from_pretrained(where, subfolder="tokenizer", **here),
+        DDIMScheduler.from_pretrained(where, subfolder="scheduler", **here),
     )
 
 
-def read_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) -> Parts:
+def read_single_file(
+    path: Path, config: str | Path | None, dtype: torch.dtype, *, download: bool = True
+) -> Parts:
     """The parts of one `.safetensors` checkpoint in the original Stable Diffusion layout."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    if not path.is_file():
+    if not is_file(path):
         raise BackboneError(f"backbone: {str(path)!r} is not a file")
     options: dict[str, Any] = {"torch_dtype": dtype, "safety_checker": None}
+    options["local_files_only"] = not download or (config is not None and is_folder(config))
     if config is not None:
-        options |= {"config": str(config), "local_files_only": Path(config).is_dir()}
+        options["config"] = str(config)
     try:
         with _quietly():
             pipeline = StableDiffusionPipeline.from_single_file(str(path), **options)
@@ -83,11 +105,13 @@ def read_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The libraries' own progress bars off for the length of the `with`; ours are enough."""
+    """The libraries' own progress bars, and what they warn each other of, off for the length of
+    the `with`; ours are enough."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 
-    with ExitStack() as stack:
+    with ExitStack() as stack, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is deprecated", category=UserWarning)
         for library in (diffusers, transformers):
             if library.is_progress_bar_enabled():
                 stack.callback(library.enable_progress_bar)

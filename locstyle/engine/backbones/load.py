@@ -20,13 +20,14 @@ def load_backbone(
     dtype: torch.dtype | None = None,
     family: str | None = None,
     config: str | Path | None = None,
+    download: bool = True,
 ) -> UNetBackbone:
     """A backbone from a diffusers folder, a single-file `.safetensors` checkpoint, or a hub name.
 
     `device`: "auto" takes CUDA where there is one. `dtype`: None is float16 on CUDA, float32
     elsewhere. `family`: None recognises Stable Diffusion 1.x and 2.x by the width of their text
     states. `config`: a diffusers folder or hub name with the tokenizer and configurations of a
-    single-file checkpoint.
+    single-file checkpoint. `download`: whether a hub may be asked for what is not there yet.
 
     Raises:
         BackboneError: nothing is there, it is a pickle, or it is no UNet of that family.
@@ -44,9 +45,9 @@ def load_backbone(
             "use a .safetensors checkpoint or a diffusers folder"
         )
     if path.suffix == ".safetensors":
-        parts = checkpoint.read_single_file(path, config, dtype)
+        parts = checkpoint.read_single_file(path, config, dtype, download=download)
     else:
-        parts = checkpoint.read_folder(str(name), dtype)
+        parts = checkpoint.read_folder(str(name), dtype, download=download)
     return UNetBackbone(parts, name=str(name), device=chosen, family=family)
 
 
@@ -57,6 +58,11 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise BackboneError(f"device: {name!r} is unknown; use cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type not in ("cpu", "cuda"):
+        raise BackboneError(f"device: {name!r} is not supported; use cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if not count:
         raise BackboneError("device: 'cuda' was asked for, but torch sees no CUDA device; use cpu")
+    if (device.index or 0) >= count:
+        raise BackboneError(f"device: {name!r} was asked for, but torch sees {count} of its kind")
     return device

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.atlas import unet_sites
@@ -135,6 +135,20 @@ class UNetBackbone:
             return Image.fromarray(pixels.cpu().numpy())
 
         return picture
+
+    def layer(self, name: str) -> nn.Module:
+        module: nn.Module = self.unet.get_submodule(self.sites[name].name)
+        return module
+
+    @contextmanager
+    def replacing(self, layers: Mapping[str, nn.Module]) -> Iterator[None]:
+        with self.turns.take("an adaptation"), ExitStack() as stack:
+            for name, layer in layers.items():
+                parent, _, child = self.sites[name].name.rpartition(".")
+                around = self.unet.get_submodule(parent)
+                stack.callback(setattr, around, child, self.layer(name))
+                setattr(around, child, layer)
+            yield
 
     @contextmanager
     def attach(self, interventions: Sequence[Intervention]) -> Iterator[Attachment]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from locstyle.engine.attend import Read
 from locstyle.engine.call import MIXED, Call, Row
-from locstyle.engine.interventions.text import require_whole
+from locstyle.engine.interventions.text import owned, require_whole
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.scene import SceneRegion
 from locstyle.engine.sites import Site, Sites
@@ -23,10 +23,11 @@ Form = Literal["reads", "bias"]
 class ExtraTokens:
     """Every image token reads its region's text and its style's tokens in one softmax.
 
-    out = Σ_r own_r · A(q; [T_r; s_r e_r]), arXiv:2403.06951 eq. 4 for each region r, with s_r the
-    style's strength on keys and values alike; the tokens of several styles of a region stand side
-    by side. It takes the place of `RegionalText`: text and tokens share a softmax, so they cannot
-    be split apart.
+    out = Σ_r own_r · A(q; [T_r; s_r e_r]), DEADiff's (arXiv:2403.06951; docs/methods.md eq. 2.1)
+    for each region r, with s_r the style's strength on keys and values alike; the tokens of several
+    styles of a region stand side by side. It takes the place of `RegionalText`: text and tokens
+    share a softmax, so they cannot be split apart. A row that one region owns reads that region's
+    tokens at all its queries, which is how such tokens are learned.
 
     Where a region's tokens are absent (rows in `absent`, sites in `without`, outside its window)
     zeros stand in their place and take their share of the softmax, as in the published model.
@@ -52,33 +53,48 @@ class ExtraTokens:
     def attend(self, site: Site, call: Call, reads: list[Read]) -> list[Read]:
         names = {*self.to, *self.absent}
         mine = {index for index, row in enumerate(call.rows) if row.name in names}
+        mixed = {index for index in mine if call.rows[index].owner == MIXED}
         rest = set(range(len(call.rows))) - mine
         require_whole(self, site, [read for read in reads if mine.intersection(read.batch_rows)])
         new = [read.only(rest) for read in reads if rest.intersection(read.batch_rows)]
         for read in reads:
-            for index in mine.intersection(read.batch_rows):
-                row = call.rows[index]
-                parts = list(self._owned(site, call, row, read.only((index,))))
-                new += [_one_softmax(parts)] if self.form == "bias" and _hard(parts) else parts
+            if mixed.intersection(read.batch_rows):
+                new += self._mixed(site, call, read.only(mixed))
+            if single := (mine - mixed).intersection(read.batch_rows):
+                new += self._single(site, call, read.only(single))
         return new
 
-    def _owned(self, site: Site, call: Call, row: Row, read: Read) -> Iterator[Read]:
-        """What each owner of tokens of a row reads, weighted by how much of them it owns."""
-        texts = list(zip(read.k.chunk(call.texts, 2), read.v.chunk(call.texts, 2), strict=True))
-        shares = self.ownership.image((row,), call.grid(site), read.q)[0].flatten(1)
-        for owner, share in enumerate(shares):
-            if not bool(share.any()):
-                continue
-            # A row with one owner repeats its one text.
-            text = owner if row.owner == MIXED and call.texts > 1 else 0
-            k, v = texts[text]
-            extra_k, extra_v = self._tokens(site, call, row, owner, k)
-            yield read._replace(
-                k=torch.cat([k, extra_k], 2),
-                v=torch.cat([v, extra_v], 2),
-                weight=share[None, None, :, None] * read.weight,
-                text=text,
-            )
+    def _mixed(self, site: Site, call: Call, read: Read) -> list[Read]:
+        """What each owner's tokens read, weighted by how much of them it owns."""
+        owners = range(self.ownership.regions + 1)
+        held = self.ownership.held(owners, call.grid(site), read.q)
+        if self.form == "bias" and all(one.bias is None for one in held):
+            parts = [self._beside(site, call, read, [one.first]) for one in held]
+            return [_one_softmax(parts, [one.area for one in held])]
+        return [self._beside(site, call, owned(read, one), [one.first]) for one in held]
+
+    def _single(self, site: Site, call: Call, read: Read) -> Iterator[Read]:
+        """What rows with one owner read; rows with equally many tokens beside the text together."""
+        groups: dict[int, list[int]] = {}
+        for index in read.batch_rows:
+            count = self._tokens(site, call, call.rows[index], call.rows[index].owner, read.k)[
+                0
+            ].shape[2]
+            groups.setdefault(count, []).append(index)
+        for rows in groups.values():
+            owners = [call.rows[index].owner for index in rows]
+            yield self._beside(site, call, read.only(rows), owners)
+
+    def _beside(self, site: Site, call: Call, read: Read, owners: Sequence[int]) -> Read:
+        """A read of one text and of the tokens of each row's owner, or of one owner's for all."""
+        rows = [call.rows[index] for index in read.batch_rows]
+        # A row with one owner repeats its one text.
+        text = owners[0] if rows[0].owner == MIXED and call.texts > 1 else 0
+        k, v = (part.chunk(call.texts, 2)[text] for part in (read.k, read.v))
+        of_row = owners if len(owners) == len(rows) else [owners[0]] * len(rows)
+        more = [self._tokens(site, call, *one, k) for one in zip(rows, of_row, strict=True)]
+        more_k, more_v = (torch.cat(parts) for parts in zip(*more, strict=True))
+        return read._replace(k=torch.cat([k, more_k], 2), v=torch.cat([v, more_v], 2), text=text)
 
     def _tokens(
         self, site: Site, call: Call, row: Row, owner: int, like: Tensor
@@ -103,8 +119,20 @@ class ExtraTokens:
         return torch.cat(keys, 2), torch.cat(values, 2)
 
 
+def cross_sites(sites: Sites) -> list[Site]:
+    """The cross-attentions from the input to the output, in the order DEADiff numbers them."""
+    order = ("down", "mid", "up")
+    return sorted(sites.where(role="cross"), key=lambda site: (order.index(site.stage), site.depth))
+
+
+def content_sites(sites: Sites) -> list[Site]:
+    """Those that read what a picture shows, layers 4 to 8 in the middle; all others read how it is
+    made (docs/methods.md eq. 2.1)."""
+    return cross_sites(sites)[4:9]
+
+
 def _zeros(count: int, like: Tensor) -> Tensor:
-    return like.new_zeros(*like.shape[:2], count, like.shape[-1])
+    return like.new_zeros(1, like.shape[1], count, like.shape[-1])
 
 
 def _heads(tokens: Tensor, like: Tensor) -> Tensor:
@@ -112,26 +140,16 @@ def _heads(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.to(like).unflatten(-1, (like.shape[1], -1)).transpose(0, 1)[None]
 
 
-def _hard(parts: Sequence[Read]) -> bool:
-    """Whether every query has one owner."""
-    return all(
-        bool(((part.weight == 0) | (part.weight == 1)).all())
-        for part in parts
-        if isinstance(part.weight, Tensor)
-    )
-
-
-def _one_softmax(parts: Sequence[Read]) -> Read:
+def _one_softmax(parts: Sequence[Read], areas: Sequence[Tensor]) -> Read:
     """Reads of the same queries as one: a bias hides from a query what is not its owner's."""
     biases = [
-        torch.where(torch.as_tensor(part.weight) > 0, 0.0, -torch.inf)
+        torch.where(area.flatten()[:, None] > 0, 0.0, -torch.inf)
         .to(part.q)
         .expand(1, 1, part.q.shape[2], part.k.shape[2])
-        for part in parts
+        for part, area in zip(parts, areas, strict=True)
     ]
     return parts[0]._replace(
         k=torch.cat([part.k for part in parts], 2),
         v=torch.cat([part.v for part in parts], 2),
-        weight=1.0,
         bias=torch.cat(biases, -1),
     )

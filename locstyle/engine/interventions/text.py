@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from locstyle.engine.attend import Read
 from locstyle.engine.call import MIXED, Call
-from locstyle.engine.ownership import Ownership
+from locstyle.engine.ownership import Held, Ownership
 from locstyle.engine.sites import Site, Sites
 from locstyle.errors import SiteError
 
@@ -35,18 +33,29 @@ class RegionalText:
         return [part for read in reads for part in self._split(site, call, read)]
 
     def _split(self, site: Site, call: Call, read: Read) -> list[Read]:
-        rows = [call.rows[index] for index in read.batch_rows]
-        own = self.ownership.image(rows, call.grid(site), read.q).flatten(2)
+        mixed = {index for index in read.batch_rows if call.rows[index].owner == MIXED}
+        single = set(read.batch_rows) - mixed
         # A row with one owner repeats its one text, so the first one alone is the whole of it.
-        single = torch.tensor([row.owner != MIXED for row in rows], device=own.device)
-        first = torch.zeros_like(own)
-        first[:, 0] = 1
-        own = torch.where(single[:, None, None], first, own)[:, :, None, :, None]
-        keys, values = read.k.chunk(call.texts, 2), read.v.chunk(call.texts, 2)
-        return [
-            read._replace(k=k, v=v, weight=own[:, text] * read.weight, text=text)
-            for text, (k, v) in enumerate(zip(keys, values, strict=True))
-        ]
+        new = [of_text(call, read.only(single), 0)] if single else []
+        if mixed:
+            owners = range(self.ownership.regions + 1)
+            mine = read.only(mixed) if single else read
+            for held in self.ownership.held(owners, call.grid(site), read.q):
+                new.append(of_text(call, owned(mine, held), held.first))
+        return new
+
+
+def of_text(call: Call, read: Read, text: int) -> Read:
+    """A whole read of one of the row's texts."""
+    k, v = (part.chunk(call.texts, 2)[text] for part in (read.k, read.v))
+    return read._replace(k=k, v=v, text=text)
+
+
+def owned(read: Read, held: Held) -> Read:
+    """A whole read at the queries that some owners have a share in, weighted by it."""
+    if held.is_everything:
+        return read
+    return read.at(held.tokens)._replace(weight=held.share[None, None, :, None])
 
 
 def require_whole(who: object, site: Site, reads: Sequence[Read]) -> None:

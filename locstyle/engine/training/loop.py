@@ -51,7 +51,10 @@ class Training:
 class Keeper(Protocol):
     """Keeps how far a training got, so that a later one can go on; see `locstyle.Bookmark`."""
 
-    every: int
+    @property
+    def every(self) -> int:
+        """After how many steps it wants to keep."""
+        ...
 
     def restore(self) -> Mapping[str, Tensor] | None:
         """What was kept last, if anything was."""

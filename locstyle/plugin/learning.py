@@ -1,0 +1,35 @@
+"""Options that all style encoders share which learn by gradient. Light: plugins inherit them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from locstyle.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Options of a style encoder that learns by gradient; inherit them and add your own.
+
+    Raises:
+        RecipeError: no batch, or fewer than no crops.
+    """
+
+    steps: int = 300
+    lr: float = 2e-3
+    batch: int = 4  # pictures a step
+    crops: int = 64  # random crops made beforehand; 0: whole pictures only
+    flips: bool = False  # mirror every other picture; a hatching's direction is lost
+    size: int | None = None  # side of a training picture in pixels; None: the backbone's own,
+    # of crops the half
+    warmup: int = 0  # steps over which the learning rate rises
+    decay: float = 0.0  # share of the learning rate lost by the last step
+    weight_decay: float = 0.0
+    stratified: bool = True  # spread the timesteps of a batch evenly
+    resample: bool = False  # draw the latents from the VAE's posterior anew at every step
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.crops < 0:
+            raise RecipeError(
+                f"options: batch {self.batch}, crops {self.crops}; give at least 1 and 0"
+            )
