@@ -77,6 +77,7 @@ from .errors import BackboneError as BackboneError
 from .errors import BusyError as BusyError
 from .errors import DenoiseError as DenoiseError
 from .errors import LocstyleError as LocstyleError
+from .errors import LocstyleWarning as LocstyleWarning
 from .errors import MaskError as MaskError
 from .errors import OutputError as OutputError
 from .errors import PhotoError as PhotoError
@@ -86,6 +87,7 @@ from .errors import SegmenterError as SegmenterError
 from .errors import SelectionError as SelectionError
 from .errors import SiteError as SiteError
 from .errors import StyleError as StyleError
+from .errors import at as at
 from .errors import did_you_mean as did_you_mean
 from .files import Ledger as Ledger
 from .files import cache_folder as cache_folder

@@ -79,15 +79,18 @@ class Editor:
         editor._spent = clock.read()
         return editor
 
-    def resolve(self, edit: Edit) -> Job:
+    def resolve(self, edit: Edit, *, output: str | Path | None = None) -> Job:
         """Every name found, every file read, every mask made; `run` takes the job in its place.
 
+        Args:
+            output: where the result is to be saved, refused now if it could not be.
+
         Raises:
-            LocstyleError: whatever is wrong with the request; its message names the place.
+            LocstyleError: whatever is wrong with the request; its `place` says where in the edit.
         """
         clock = Clock("resolve")
         with torch.no_grad():
-            job = resolve(edit, self.backbone, self.host)
+            job = resolve(edit, self.backbone, self.host, output=output)
         return replace(job, seconds=clock.read()["resolve"])
 
     def run(

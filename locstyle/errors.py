@@ -15,13 +15,15 @@
     └─ PluginError      a plugin that failed to import, register, or collides with another
 
 A message says where · what we got · what we accept · what to do: lower case, no full stop.
+Where in an edit an error or a warning belongs is its `place`, for whoever shows it there.
 """
 
 from __future__ import annotations
 
 import reprlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -29,8 +31,72 @@ _LONGEST = 300  # characters of a value that a message shows
 _CONTEXT = 60  # characters of a selection shown to either side of the caret
 
 
-class LocstyleError(Exception):
-    """Base of every error that is the request's, the file's or the plugin's, not a bug of ours."""
+class _Placed(Exception):
+    """A message that may have a place.
+
+    `place` is the path into the recipe of what it is about: "regions[0].style", "feather",
+    "fusion.options.guidance", or "output"; None where it is about no part of an edit. The message
+    begins with it, or says in other words where it is.
+    """
+
+    def __init__(self, message: object = "", *, place: str | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+        self._lead = place  # "" where the message says that itself
+
+    def __str__(self) -> str:
+        words = super().__str__()
+        return f"{self._lead}: {words}" if self._lead else words
+
+
+class LocstyleError(_Placed):
+    """Base of every error that is the request's, the file's or the plugin's, not a bug of ours.
+
+    `place`: where in an edit it belongs, as a path into the recipe ("regions[0].style"), "output",
+    or None.
+    """
+
+
+class LocstyleWarning(_Placed, UserWarning):
+    """What still gives the result that was asked, but perhaps not the one that was meant.
+
+    `place`: as that of a LocstyleError.
+    """
+
+
+@contextmanager
+def at(place: str | None, lead: str | None = None) -> Iterator[None]:
+    """Errors raised inside belong to `place`; a place they have already lies within it.
+
+    Their message begins with it, unless it says in its own words where it is.
+
+    Args:
+        place: None leaves theirs, where it has none in an edit.
+        lead: what the message begins with instead; "" leaves it as it is.
+    """
+    try:
+        yield
+    except LocstyleError as error:
+        error._lead = _begin(error, place, lead)
+        error.place = _joined(place, error.place)
+        raise
+
+
+def _begin(error: LocstyleError, place: str | None, lead: str | None) -> str | None:
+    """What the message is to begin with, "" where it says that itself."""
+    before = error._lead
+    if lead:
+        return f"{lead}: {before}" if before else lead
+    says_itself = before == "" or str(error).startswith((f"{place}: ", f"{place} "))
+    if lead == "" or (says_itself and not before):
+        return before or ""
+    return _joined(place, before)
+
+
+def _joined(outer: str | None, inner: str | None) -> str | None:
+    if outer is None or inner is None:
+        return outer or inner
+    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"
 
 
 class RecipeError(LocstyleError):

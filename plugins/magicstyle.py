@@ -27,6 +27,7 @@ class MagicStyle:
 
     carries = frozenset({"reference", "deltas", "words"})
     heeds = frozenset({"guidance"})
+    sides = frozenset({"image", "text"})
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)
@@ -57,8 +58,13 @@ class MagicStyle:
         for name, most in (("gamma", 1), ("lam", 1), ("beta", math.inf), ("temperature", math.inf)):
             if not 0 <= getattr(o, name) <= most:
                 asked = "give 0 or more" if most == math.inf else f"give a number in [0, {most}]"
-                raise ls.RecipeError(f"fusion.options.{name}: got {getattr(o, name)}; {asked}")
+                got = getattr(o, name)
+                raise ls.RecipeError(f"got {got}; {asked}", place=f"options.{name}")
         self.inversion = ls.Inversion(aligned=o.aligned)
+
+    def check(self, backbone: ls.Backbone) -> None:
+        """Refuses layers that the backbone does not have."""
+        self._sites(backbone)
 
     def plan(self, scene: ls.Scene) -> ls.Plan:
         ownership = ls.Ownership(scene.partition)
@@ -117,8 +123,9 @@ class MagicStyle:
         for layer in layers:
             if layer not in known:
                 raise ls.RecipeError(
-                    f"fusion.options.layers: {layer} is no decoder layer of {backbone.name!r} with "
-                    f"self-attention; it has {', '.join(map(str, known))}"
+                    f"{layer} is no decoder layer of {backbone.name!r} with self-attention; it has "
+                    f"{', '.join(map(str, known))}",
+                    place="options.layers",
                 )
         return tuple(site for site in decoder if site.depth in layers)
 

@@ -53,6 +53,7 @@ class SinglePass:
 
     carries = frozenset({"deltas", "words", "tokens", "reference"})
     heeds = frozenset({"guidance", "structure"})
+    sides = frozenset({"image", "text"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class SinglePass:
         self.options = o = options or self.Options()
         if not 0 <= o.structure <= 1:
             raise ls.RecipeError(
-                f"fusion.options.structure: got {o.structure}; give a number in [0, 1]"
+                f"got {o.structure}; give a number in [0, 1]", place="options.structure"
             )
         self.inversion = ls.Inversion()
 

@@ -30,6 +30,7 @@ class VCT:
 
     carries = frozenset({"words", "deltas"})
     heeds = frozenset({"guidance"})
+    sides = frozenset({"image", "text"})
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)

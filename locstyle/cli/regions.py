@@ -10,7 +10,7 @@ from typing import Any  # Any: values as YAML reads them
 
 from locstyle.edit import Region, Styling
 from locstyle.edit.recipe import from_yaml
-from locstyle.errors import RecipeError, did_you_mean
+from locstyle.errors import RecipeError, at, did_you_mean
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
 _STYLING = re.compile(
@@ -34,13 +34,14 @@ def read_regions(
         RecipeError: names the argument.
     """
     texts = _prompts(prompts, len(given))
-    regions = [_region(text, texts.get(number)) for number, text in enumerate(given, start=1)]
+    regions = []
+    for index, text in enumerate(given):
+        with at(f"regions[{index}]", f"-r {text!r}"):
+            regions.append(_region(text, texts.get(index + 1)))
     for number, values in _settings(settings, len(given)).items():
         for text, (key, value) in values.items():
-            try:
+            with at(f"regions[{number - 1}]", f"--set {text!r}"):
                 regions[number - 1] = _with(regions[number - 1], key, value)
-            except RecipeError as error:
-                raise type(error)(f"--set {text!r}: {error}") from error
     return regions
 
 
@@ -48,17 +49,14 @@ def _region(given: str, prompt: str | None) -> Region:
     mask, _, styled = given.rpartition("=")
     if not (mask and styled):
         raise RecipeError(
-            f"-r {given!r}: give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or "
-            "SELECTION=STYLE@STRENGTH:START-END, several styles between commas"
+            "give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or SELECTION=STYLE@STRENGTH:START-END, "
+            "several styles between commas"
         )
-    try:
-        stylings = [_styling(text) for text in styled.split(",")]
-        if len(stylings) > 1:
-            return Region(mask, styles=tuple(stylings), prompt=prompt)
-        (one,) = stylings
-        return Region(mask, one.style, one.strength, prompt, window=one.window)
-    except RecipeError as error:
-        raise type(error)(f"-r {given!r}: {error}") from error
+    stylings = [_styling(text) for text in styled.split(",")]
+    if len(stylings) > 1:
+        return Region(mask, styles=tuple(stylings), prompt=prompt)
+    (one,) = stylings
+    return Region(mask, one.style, one.strength, prompt, window=one.window)
 
 
 def _styling(text: str) -> Styling:

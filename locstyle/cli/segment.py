@@ -12,7 +12,7 @@ import click
 
 from locstyle.cli.shared import PATH, fusion_options, json_option, read_options
 from locstyle.edit import Segmenting
-from locstyle.errors import SelectionError
+from locstyle.errors import SelectionError, at
 from locstyle.selection import Object, Points, parse
 
 if TYPE_CHECKING:
@@ -119,10 +119,8 @@ def _questions(given: Mapping[str, Any], photo: Photo) -> list[Question]:
 
 def _read(source: str, text: str, flag: str, kind: type) -> Any:  # Any: an instance of `kind`
     """What a flag says, by the grammar of selections."""
-    try:
+    with at(None, f"{flag} {text!r}"):
         found = parse(f"{source}:{text}")
-    except SelectionError as error:
-        raise SelectionError(f"{flag} {text!r}: {error}") from error
     if not isinstance(found, kind):
         raise SelectionError(f"{flag} {text!r}: give numbers only; refine in the recipe")
     return found
@@ -146,7 +144,8 @@ def _found(
     for index, question in enumerate(questions, start=1):
         named = not question.prompt.everything
         where = question.words if named else str(photo.path)
-        answer = answers.found(asked, question.prompt, where)[:limit]
+        with at(None, where):
+            answer = answers.found(asked, question.prompt)[:limit]
         found += [replace(s, label=s.label or question.words) if named else s for s in answer]
         on_step(Step("segment", index, len(questions)))
     return found

@@ -15,7 +15,7 @@ from locstyle.errors import RecipeError, shown
 
 
 def refusal(where: str, value: object, accepted: str) -> RecipeError:
-    return RecipeError(f"{where}: got {shown(value)}; give {accepted}")
+    return RecipeError(f"got {shown(value)}; give {accepted}", place=where)
 
 
 def text(value: object, where: str, *, empty: bool = True) -> str:
@@ -121,6 +121,7 @@ def plain(value: object, where: str) -> Plain:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise RecipeError(
-        f"{where}: a {type(value).__name__} in memory cannot stand in a recipe; "
-        "save it to a file and name the file"
+        f"a {type(value).__name__} in memory cannot stand in a recipe; save it to a file and name "
+        "the file",
+        place=where,
     )

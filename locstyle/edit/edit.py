@@ -121,7 +121,8 @@ class Edit:
         version = given.pop("locstyle", None)
         if version not in (1, VERSION) or isinstance(version, bool):
             raise RecipeError(
-                f"locstyle: got {shown(version)}; give the recipe version, `locstyle: {VERSION}`"
+                f"got {shown(version)}; give the recipe version, `locstyle: {VERSION}`",
+                place="locstyle",
             )
         if version == 1:
             given = version_1.completed(given)
@@ -228,8 +229,8 @@ def _frames(edit: Edit) -> tuple[Framing, ...]:
             raise checks.refusal(f"frames[{i}]", frame, "a mapping with box, size and draws")
         if missing := [r for r in frame.draws if r >= len(edit.regions)]:
             raise RecipeError(
-                f"frames[{i}].draws: there is no region {missing[0]}; regions are 0 to "
-                f"{len(edit.regions) - 1}"
+                f"there is no region {missing[0]}; regions are 0 to {len(edit.regions) - 1}",
+                place=f"frames[{i}].draws",
             )
     return frames
 
@@ -241,14 +242,16 @@ def _check_undetailed(edit: Edit) -> None:
     for where, is_asked in asked.items():
         if is_asked:
             raise RecipeError(
-                f"{where}: stands beside size, which draws the whole photo at once; give one"
+                "stands beside size, which draws the whole photo at once; give one", place=where
             )
 
 
 def _regions(value: object) -> tuple[Region, ...]:
     regions = tuple(checks.sequence(value, "regions"))
     if not regions:
-        raise RecipeError("regions: zero regions; give at least one, each a mask and a style")
+        raise RecipeError(
+            "zero regions; give at least one, each a mask and a style", place="regions"
+        )
     for i, region in enumerate(regions):
         if not isinstance(region, Region):
             raise checks.refusal(f"regions[{i}]", region, "a mapping (in Python, a Region)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TypeVar
 
 from locstyle.edit import checks
 from locstyle.edit.recipe import Plain
-from locstyle.errors import RecipeError, did_you_mean
+from locstyle.errors import RecipeError, at, did_you_mean
 
 _LISTS = ("regions", "styles", "frames")
 _OF_ONE = ("strength", "window")
@@ -24,18 +25,15 @@ def make(kind: Callable[..., _Made], data: Plain, where: str = "") -> _Made:
     """A dataclass from a mapping of its fields, which stands at `where` in the recipe."""
     given = checks.mapping(data, where or "recipe")
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # a dataclass
-    lead = f"{where}." if where else ""
-    for key in given:
-        if key not in known:
-            raise RecipeError(f"{lead}{key[:80]}: no such key; {did_you_mean(key, known)}")
-    for key, field in known.items():
-        has_default = field.default is not MISSING or field.default_factory is not MISSING
-        if key not in given and not has_default:
-            raise RecipeError(f"{lead}{key}: is missing")
-    try:
+    with at(where) if where else nullcontext():
+        for key in given:
+            if key not in known:
+                raise RecipeError(f"no such key; {did_you_mean(key, known)}", place=key[:80])
+        for key, field in known.items():
+            has_default = field.default is not MISSING or field.default_factory is not MISSING
+            if key not in given and not has_default:
+                raise RecipeError("is missing", place=key)
         return kind(**given)
-    except RecipeError as error:
-        raise type(error)(f"{lead}{error}") from error
 
 
 def plain_fields(made: object, where: str = "") -> dict[str, Plain]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
-from locstyle.errors import RecipeError
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Framing:
     def __post_init__(self) -> None:
         box = _wholes(self.box, "box", 4, "[x0, y0, x1, y1] in photo pixels")
         if box[0] >= box[2] or box[1] >= box[3]:
-            raise RecipeError(f"box: got {list(box)!r}; give left < right, top < bottom")
+            raise checks.refusal("box", list(box), "left < right, top < bottom")
         size = _wholes(self.size, "size", 2, "[height, width], each at least 1")
         draws = checks.sequence(self.draws, "draws", "a list of regions, counted from 0")
         set_field(self, "box", box)

@@ -13,7 +13,7 @@ from locstyle.edit import checks
 from locstyle.edit.fields import set_field
 from locstyle.edit.recipe import Plain
 from locstyle.edit.styling import WHOLE, Styling, read_window
-from locstyle.errors import RecipeError, SelectionError, did_you_mean
+from locstyle.errors import RecipeError, at, did_you_mean
 from locstyle.selection import File, Selection, parse, parse_refinements, paths, with_paths
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Region:
             set_field(self, "style", Styling(self.style).style)
         elif self.prompt is None:
             raise RecipeError(
-                "style: is missing; give a style, or a prompt to change by text alone"
+                "is missing; give a style, or a prompt to change by text alone", place="style"
             )
 
     @property
@@ -119,7 +119,7 @@ class Region:
         """Refuses what belongs to a single style beside several."""
         for name, unset in (("style", None), ("strength", 1.0), ("window", WHOLE)):
             if getattr(self, name) != unset:
-                raise RecipeError(f"{name}: stands beside styles; give each of those its own")
+                raise RecipeError("stands beside styles; give each of those its own", place=name)
 
 
 def _styles(value: object) -> tuple[Styling, ...]:
@@ -139,10 +139,8 @@ def _mask(value: Any) -> Any:
     if isinstance(value, get_args(Selection)):
         return str(value)
     if isinstance(value, str):
-        try:
+        with at("mask"):
             return str(parse(value))
-        except SelectionError as error:
-            raise SelectionError(f"mask: {error}") from error
     return checks.file(value, "mask", "a selection, such as 'sky.png', or a segmenter mapping")
 
 
@@ -151,7 +149,8 @@ def _segmenting(value: Mapping[str, object]) -> dict[str, Plain]:
     given = checks.plain_mapping(value, "mask")
     for key in given:
         if key not in _SEGMENTER_KEYS:
-            raise RecipeError(f"mask.{key}: no such key; {did_you_mean(key, _SEGMENTER_KEYS)}")
+            hint = did_you_mean(key, _SEGMENTER_KEYS)
+            raise RecipeError(f"no such key; {hint}", place=f"mask.{key}")
     checks.text(given.get("segmenter"), "mask.segmenter", empty=False)
     checks.text_or_none(given.get("preset"), "mask.preset")
     checks.text_or_none(given.get("text"), "mask.text")
@@ -160,14 +159,13 @@ def _segmenting(value: Mapping[str, object]) -> dict[str, Plain]:
         for i, point in enumerate(checks.sequence(given.get(key, []), f"mask.{key}")):
             checks.numbers(point, f"mask.{key}[{i}]", 2, "[x, y] in photo pixels")
     if "box" in given and "boxes" in given:
-        raise RecipeError("mask.box: stands beside boxes; give one of them")
+        raise RecipeError("stands beside boxes; give one of them", place="mask.box")
     if "box" in given:
         checks.numbers(given["box"], "mask.box", 4, "[x0, y0, x1, y1] in photo pixels")
     for i, box in enumerate(checks.sequence(given.get("boxes", []), "mask.boxes")):
         checks.numbers(box, f"mask.boxes[{i}]", 4, "[x0, y0, x1, y1] in photo pixels")
     if "refine" in given:
-        try:
-            parse_refinements(checks.text(given["refine"], "mask.refine"))
-        except SelectionError as error:
-            raise SelectionError(f"mask.refine: {error}") from error
+        refinements = checks.text(given["refine"], "mask.refine")
+        with at("mask.refine"):
+            parse_refinements(refinements)
     return given

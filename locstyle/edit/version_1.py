@@ -119,7 +119,9 @@ def completed(recipe: Mapping[str, Plain]) -> dict[str, Plain]:
     """
     for key in NEW:
         if key in recipe:
-            raise RecipeError(f"{key}: no such key in a recipe of version 1; write `locstyle: 2`")
+            raise RecipeError(
+                "no such key in a recipe of version 1; write `locstyle: 2`", place=key
+            )
     fusion = _fusion(recipe.get("fusion"))
     options = fusion["options"] if isinstance(fusion, Mapping) else {}
     refine = options.get("refine", 0) if isinstance(options, Mapping) else 0

@@ -88,7 +88,7 @@ class Sampling:
         """
         chosen = self.solver if solver is None else solver
         if chosen not in SOLVERS:
-            raise RecipeError(f"solver: got {chosen!r}; {did_you_mean(chosen, SOLVERS)}")
+            raise RecipeError(f"got {chosen!r}; {did_you_mean(chosen, SOLVERS)}", place="solver")
         if steps is None and chosen == self.solver:
             steps = self.steps
         return chosen, STEPS[chosen] if steps is None else steps

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Segmenting
-from locstyle.errors import PluginError, SegmenterError
+from locstyle.errors import SegmenterError
 from locstyle.job.returned import check_segments
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
@@ -26,26 +26,23 @@ class Answers:
         self._made: dict[str, tuple[Segmenter, Embedding]] = {}
         self._everything: dict[str, list[Segment]] = {}
 
-    def found(self, segmenter: Segmenting, prompt: Prompt, where: str) -> list[Segment]:
+    def found(self, segmenter: Segmenting, prompt: Prompt) -> list[Segment]:
         """What a segmenter answers, best first: at least one segment, none of them empty.
 
         Raises:
             LocstyleError: nobody offers the segmenter, it hit nothing, or it returned what is no
-                segment of the photo; begins with `where`.
+                segment of the photo.
         """
         key = json.dumps([segmenter.name, segmenter.preset, segmenter.options], sort_keys=True)
         if prompt.everything and key in self._everything:
             return self._everything[key]
         name, size = segmenter.name, self.photo.size
-        try:
-            made, embedding = self._looked(key, segmenter, prompt)
-            check_prompt(name, prompt, size, made.prompts)
-            answer = embedding.segment(prompt)
-            found = check_segments(answer, size, self.host.whose("segmenters", name))
-        except (SegmenterError, PluginError) as error:
-            raise type(error)(f"{where}: {error}") from error
+        made, embedding = self._looked(key, segmenter, prompt)
+        check_prompt(name, prompt, size, made.prompts)
+        answer = embedding.segment(prompt)
+        found = check_segments(answer, size, self.host.whose("segmenters", name))
         if not found:
-            raise SegmenterError(f"{where}: segmenter {name!r} found nothing")
+            raise SegmenterError(f"segmenter {name!r} found nothing")
         if prompt.everything:
             self._everything[key] = found
         return found

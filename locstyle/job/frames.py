@@ -207,8 +207,9 @@ def _framed(
         if framing.box[2] > detail.size[1] or framing.box[3] > detail.size[0]:
             height, width = detail.size
             raise RecipeError(
-                f"{where}.box: got {list(framing.box)!r}, which reaches outside the photo of "
-                f"{width} × {height} (width × height); leave frames out to have them made anew"
+                f"got {list(framing.box)!r}, which reaches outside the photo of {width} × {height} "
+                "(width × height); leave frames out to have them made anew",
+                place=f"{where}.box",
             )
         canvas = Canvas.of(detail.size, framing.box, framing.size, detail.multiple)
         near = next((group for group in groups if any(_draws(framing, p) for p in group)), [])
@@ -216,8 +217,9 @@ def _framed(
     for part in (part for group in groups for part in group):
         if not any(_draws(framing, part) for framing in framings):
             raise RecipeError(
-                f"frames: no frame that draws region {part.region} holds all of its part at "
-                f"{list(part.box)!r}; leave frames out to have them made anew"
+                f"no frame that draws region {part.region} holds all of its part at "
+                f"{list(part.box)!r}; leave frames out to have them made anew",
+                place="frames",
             )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from locstyle.edit import FromPicture
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import ignore
-from locstyle.errors import LocstyleError, PhotoError, PluginError, RecipeError
+from locstyle.errors import PhotoError, PluginError, RecipeError
 from locstyle.files import PHOTO_FORMATS, is_file, is_folder
 from locstyle.job.returned import check_style
 from locstyle.photo import Photo
@@ -20,23 +20,19 @@ if TYPE_CHECKING:
     from locstyle.plugin.host import Host
 
 
-def instant_style(given: FromPicture, backbone: Backbone, host: Host, where: str) -> Style:
+def instant_style(given: FromPicture, backbone: Backbone, host: Host) -> Style:
     """The style of a picture by an encoder that is `instant`, with its default options.
 
     Raises:
-        LocstyleError: no such picture or encoder, one that trains, or one that fails; `where`
-            starts the message.
+        LocstyleError: no such picture or encoder, one that trains, or one that fails.
     """
-    try:
-        maker = _maker(given, host)
-        picture = _opened(Path(given.picture))
-        request = StyleRequest(name=Path(given.picture).stem, prompt="")
-        who = host.whose("style_encoders", given.encoder)
-        with backbone.turns.take("a style encoder"), backbone.seal.kept(who):
-            style = maker.encode([picture.srgb], backbone, request, ignore)
-        return check_style(style, maker.makes, backbone, who)
-    except LocstyleError as error:
-        raise type(error)(f"{where}: {error}") from error
+    maker = _maker(given, host)
+    picture = _opened(Path(given.picture))
+    request = StyleRequest(name=Path(given.picture).stem, prompt="")
+    who = host.whose("style_encoders", given.encoder)
+    with backbone.turns.take("a style encoder"), backbone.seal.kept(who):
+        style = maker.encode([picture.srgb], backbone, request, ignore)
+    return check_style(style, maker.makes, backbone, who)
 
 
 def instant_encoders(host: Host) -> dict[str, frozenset[str]]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from locstyle.engine.scene import SceneReference
+from locstyle.errors import LocstyleWarning
 from locstyle.photo.canvas import average, resize
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def cut(reference: Reference, size: tuple[int, int], where: str = "reference") -
     height, width = reference.size
     scale = max(size[0] / height, size[1] / width)
     if scale > COARSE:
-        warnings.warn(
-            f"{where}: {width} × {height} pixels, enlarged {scale:.0f} times to cover the working "
-            f"size of {size[1]} × {size[0]}; little but its colours will show",
-            stacklevel=2,
+        said = (
+            f"{width} × {height} pixels, enlarged {scale:.0f} times to cover the working size of "
+            f"{size[1]} × {size[0]}; little but its colours will show"
         )
+        warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
     area = torch.full((height, width), 255) if reference.area is None else reference.area.long()
     # Cut before scaling: a long strip, scaled whole, would not fit into memory.
     rows = _window(area.sum(1), min(height, max(1, round(size[0] / scale))))

@@ -12,7 +12,8 @@ from locstyle.edit import Edit, Segmenting
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.solvers import SOLVERS, Solver
 from locstyle.engine.trajectory import Inversion
-from locstyle.errors import RecipeError
+from locstyle.errors import MaskError, RecipeError, at
+from locstyle.files import check_output
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
@@ -50,7 +51,8 @@ class Job:
         """The masks on top of one another in a frame, softened by one of the two feathers."""
         common = getattr(self.edit, width)
         own = [getattr(region, width) for region in self.edit.regions]
-        return frame.layers(self.masks, [common if w is None else w for w in own])
+        most = max(self.photo.size)  # the usual width, in a photo that is smaller
+        return frame.layers(self.masks, [min(common if w is None else w, most) for w in own])
 
     @property
     def inversion(self) -> Inversion:
@@ -92,23 +94,30 @@ class Job:
         return {pair: share for pair, share in pairs.items() if share}
 
 
-def resolve(edit: Edit, backbone: Backbone, host: Host) -> Job:
-    """The job of an edit on a backbone.
+def resolve(edit: Edit, backbone: Backbone, host: Host, *, output: str | Path | None = None) -> Job:
+    """The job of an edit on a backbone, whose result can be saved as `output`.
 
     Raises:
-        LocstyleError: whatever is wrong with the request; its message names the place.
+        LocstyleError: whatever is wrong with the request; its `place` says where.
     """
     fusing = edit.fusion
-    fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
-    _check_backbone(fusion, edit, backbone)
+    with at("fusion"):
+        fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
+        _check_backbone(fusion, edit, backbone)
     settled = settle(edit, fusion, backbone)
     warn_of_idle(edit, backbone.schedule(settled.steps))
     if edit.segmenter != Segmenting():  # chosen, so it must be there even if nothing asks it
-        host.find("segmenters", edit.segmenter.name)
-    photo = _photo(edit.image)
+        with at("segmenter"):
+            host.find("segmenters", edit.segmenter.name)
+    with at("image", lead=""):
+        photo = _photo(edit.image)
+    if output is not None:
+        with at("output", lead=""):
+            check_output(output, edit.files, photo=photo)
+    _check_feathers(edit, photo)
+    check_settings(edit, fusion, host)
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
-    check_settings(edit, fusion, host)
     styles = region_styles(edit, fusion, backbone, host)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
     frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
@@ -120,9 +129,25 @@ def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:
     missing = sorted(fusion.requires_roles - backbone.sites.roles)
     if missing:
         raise RecipeError(
-            f"fusion: {edit.fusion.name!r} needs {', '.join(missing)} layers, which backbone "
+            f"{edit.fusion.name!r} needs {', '.join(missing)} layers, which backbone "
             f"{backbone.name!r} does not have"
         )
+    if check := getattr(fusion, "check", None):
+        check(backbone)
+
+
+def _check_feathers(edit: Edit, photo: Photo) -> None:
+    """Refuses a feather wider than the photo is long; the usual one is cut to what fits."""
+    most = max(photo.size)
+    for name in ("feather", "paste_feather"):
+        common = getattr(edit, name)
+        asked = {} if common == getattr(Edit, name) else {name: common}
+        for index, region in enumerate(edit.regions):
+            asked[f"regions[{index}].{name}"] = getattr(region, name) or 0
+        for place, width in asked.items():
+            if width > most:
+                said = f"got {width!r}; give 0 to {most} pixels, the longer side"
+                raise MaskError(said, place=place)
 
 
 def _photo(image: Any) -> Photo:

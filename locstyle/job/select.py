@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Region, Segmenting
-from locstyle.errors import MaskError, SegmenterError
+from locstyle.errors import LocstyleWarning, MaskError, SegmenterError, at
 from locstyle.files import existing, is_file
 from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
@@ -47,7 +47,8 @@ class Selector:
         self.photo = photo
         self.segmenter = segmenter or Segmenting()
         self.segments = segments
-        self._list = None if segments is None else self._listed(segments)
+        with at("segments"):
+            self._list = None if segments is None else self._listed(segments)
         self._answers = Answers(photo, host)
 
     @property
@@ -74,12 +75,13 @@ class Selector:
         Raises:
             LocstyleError: beginning with `where`; also where it covers nothing.
         """
-        if isinstance(region.mask, Mapping):
-            mask = self._asked(region.mask, where)
-        elif isinstance(region.mask, str):
-            mask = self._selected(region.mask, where, claims)
-        else:
-            mask = read_mask(region.mask, self.photo, where=where)
+        with at(where):
+            if isinstance(region.mask, Mapping):
+                mask = self._asked(region.mask, where)
+            elif isinstance(region.mask, str):
+                mask = self._selected(region.mask, where, claims)
+            else:
+                mask = read_mask(region.mask, self.photo, where=where)
         _warn_if_small(mask, where)
         return mask
 
@@ -95,7 +97,7 @@ class Selector:
                 return ~self.find(selection.of, where, claims)
             case tree.Refined():
                 found = self.find(selection.of, where, claims)
-                return self._refined(found, selection.name, selection.amount, where)
+                return self._refined(found, selection.name, selection.amount)
             case tree.Rest():
                 return reduce(sub, claims, self._all)
         return self._source(selection, where)
@@ -130,7 +132,7 @@ class Selector:
                 return open_mask(path, size, pick=source.pick, photo=name, where=where)
             case tree.Auto():
                 return _joined([self._number(number, where) for number in source.numbers])
-        return self._best(self.segmenter, self._prompts(source, where), where)
+        return self._best(self.segmenter, self._prompts(source, where))
 
     def _prompts(self, source: Source, where: str) -> list[Prompt]:
         """What to ask a segmenter: for each box by itself."""
@@ -150,12 +152,12 @@ class Selector:
         """A segment by its number, of the list if there is one, else as the segmenter counts."""
         if self._list is not None:
             return self._list.pick(str(number), where=f"{where}: {str(self.segments)!r}")
-        found = self._answers.found(self.segmenter, Prompt(), where)
+        found = self._answers.found(self.segmenter, Prompt())
         if number <= len(found):
             return found[number - 1]
         largest = ", ".join(f"{n} ({x.share:.1%})" for n, x in enumerate(found[:_SHOWN], start=1))
         raise SegmenterError(
-            f"{where}: auto:{number}: segmenter {self.segmenter.name!r} found {len(found)} "
+            f"auto:{number}: segmenter {self.segmenter.name!r} found {len(found)} "
             f"segments, the largest are {largest}; `locstyle segment` shows them all"
         )
 
@@ -163,11 +165,11 @@ class Selector:
         found = existing(str(path), "segments")
         read = read_segment_file(found, self.photo.size, photo=self._name)
         if read.photo_sha256 not in (None, self.photo.sha256):
-            warnings.warn(
-                f"segments: {str(path)!r} was made from another photo of this size; its numbers "
-                "may mean other things here",
-                stacklevel=3,
+            said = (
+                f"{str(path)!r} was made from another photo of this size; its numbers may mean "
+                "other things here"
             )
+            warnings.warn(LocstyleWarning(said, place="segments"), stacklevel=3)
         return read
 
     def _asked(self, asked: Mapping[str, Any], where: str) -> Mask:
@@ -179,24 +181,21 @@ class Selector:
             Prompt(points, outside, box, asked.get("text"))
             for box in [_tuples([box]) for box in boxes] or [()]
         ]
-        mask = self._best(segmenter, prompts, where)
+        mask = self._best(segmenter, prompts)
         for name, amount in parse_refinements(asked["refine"]) if "refine" in asked else ():
-            mask = self._refined(mask, name, amount, where)
+            mask = self._refined(mask, name, amount)
         if not mask.area:
-            raise MaskError(f"{where}: nothing is left after {asked['refine']!r}")
+            raise MaskError(f"nothing is left after {asked['refine']!r}")
         return mask
 
-    def _best(self, segmenter: Segmenting, prompts: Iterable[Prompt], where: str) -> Mask:
+    def _best(self, segmenter: Segmenting, prompts: Iterable[Prompt]) -> Mask:
         """The best answer to each prompt, all together."""
-        return _joined([self._answers.found(segmenter, p, where)[0] for p in prompts])
+        return _joined([self._answers.found(segmenter, p)[0] for p in prompts])
 
-    def _refined(self, mask: Mask, name: str, amount: float | None, where: str) -> Mask:
+    def _refined(self, mask: Mask, name: str, amount: float | None) -> Mask:
         given: list[Photo | float] = [self.photo] if name == "snap" else []
         given += [] if amount is None else [amount]
-        try:
-            refined: Mask = getattr(mask, name)(*given)
-        except MaskError as error:
-            raise MaskError(f"{where}: {error}") from error
+        refined: Mask = getattr(mask, name)(*given)
         return refined
 
     @property
@@ -214,7 +213,7 @@ class Selector:
         shares = ", ".join(f"{part} {self.find(part, where, claims).area:.2%}" for part in parts)
         if parts == {tree.Rest(): None}:
             shares += "; the other regions leave nothing over"
-        return MaskError(f"{where}: '{selection}' covers nothing; alone, its parts cover {shares}")
+        return MaskError(f"'{selection}' covers nothing; alone, its parts cover {shares}")
 
 
 def select_mask(
@@ -264,8 +263,8 @@ def _tuples(rows: Iterable[Iterable[float]]) -> tuple[Any, ...]:  # Any: of two 
 def _warn_if_small(mask: Mask, where: str) -> None:
     if mask.area < SMALLEST:
         pixels = mask.area * mask.size[0] * mask.size[1]
-        warnings.warn(
-            f"{where}: covers {mask.area:.3%} of the picture, about {pixels:.0f} pixels; hardly "
-            "anything of it will show",
-            stacklevel=4,
+        said = (
+            f"covers {mask.area:.3%} of the picture, about {pixels:.0f} pixels; hardly anything of "
+            "it will show"
         )
+        warnings.warn(LocstyleWarning(said, place=where), stacklevel=4)

@@ -11,7 +11,7 @@ from locstyle.engine.backbone import Backbone
 from locstyle.engine.plan import Window
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.solvers import Sampling
-from locstyle.errors import RecipeError
+from locstyle.errors import LocstyleWarning, RecipeError
 from locstyle.job.frames import Frame
 from locstyle.job.styles import style_places
 from locstyle.plugin.protocols import Fusion
@@ -63,12 +63,15 @@ def settle(edit: Edit, fusion: Fusion, backbone: Backbone) -> Settled:
     solver, steps = wanted.asked(edit.solver, quick if edit.steps is None else edit.steps)
     if fusion.inversion.pivot is not None and solver != "ddim":
         raise RecipeError(
-            f"solver: got {solver!r}, but fusion {edit.fusion.name!r} learns with these options "
-            "how to come back in DDIM's own steps; give 'ddim', or leave the solver out"
+            f"got {solver!r}, but fusion {edit.fusion.name!r} learns with these options "
+            "how to come back in DDIM's own steps; give 'ddim', or leave the solver out",
+            place="solver",
         )
     most = len(backbone.alphas) - 1
     if steps > most:
-        raise RecipeError(f"steps: got {steps}; backbone {backbone.name!r} takes 1 to {most}")
+        raise RecipeError(
+            f"got {steps}; backbone {backbone.name!r} takes 1 to {most}", place="steps"
+        )
     refine = edit.inversion_refine
     refine = fusion.inversion.refine if refine is None else refine
     return Settled(solver, steps, refine, QUICK_SIDE if edit.quick else 1.0)
@@ -82,10 +85,10 @@ def warn_of_idle(edit: Edit, schedule: Schedule) -> None:
         for place, one in zip(places, region.stylings, strict=True):
             window = Window(*one.window)
             if one.strength and not any(window.holds(fraction) for fraction in fractions):
-                where = place.removesuffix("style") + "window"
-                warnings.warn(
-                    f"{where}: none of the {schedule.steps} steps begins in {list(one.window)}, so "
-                    f"the style never acts; the last begins at {fractions[-1]:.2f}; widen it, or "
-                    "take more steps",
-                    stacklevel=2,
+                said = (
+                    f"none of the {schedule.steps} steps begins in {list(one.window)}, so the "
+                    f"style never acts; the last begins at {fractions[-1]:.2f}; widen it, or take "
+                    "more steps"
                 )
+                where = place.removesuffix("style") + "window"
+                warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)

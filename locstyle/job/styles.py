@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Edit, FromPicture, Region
 from locstyle.engine.backbone import Backbone
-from locstyle.errors import PhotoError, PluginError, RecipeError, StyleError
+from locstyle.errors import LocstyleWarning, PluginError, RecipeError, StyleError, at
 from locstyle.files import PHOTO_FORMATS
 from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.photo import Photo
@@ -24,6 +24,11 @@ SETTINGS = ("guidance", "structure")
 """What a region may set for itself where the fusion heeds it."""
 
 
+SIDES = ("image", "text", "none")
+"""Where layers stand: among image tokens, among text tokens, or beside both. A fusion that does not
+say can use deltas on all of them."""
+
+
 def region_styles(
     edit: Edit, fusion: Fusion, backbone: Backbone, host: Host
 ) -> tuple[tuple[Style, ...], ...]:
@@ -36,10 +41,14 @@ def region_styles(
     for index, region in enumerate(edit.regions):
         styles = []
         for place, styling in zip(style_places(region, index), region.stylings, strict=True):
-            style = _style(styling.style, backbone, host, place)
-            _check_kinds(style, styling.style, fusion, edit.fusion.name, host, place)
+            with at(place):
+                style = _style(styling.style, backbone, host, place)
+                _check_kinds(style, styling.style, fusion, edit.fusion.name, host)
+                if styling.strength:
+                    _check_sides(style, fusion, backbone, host)
             styles.append(style)
-        _check_words(region, styles, f"regions[{index}]")
+        with at(f"regions[{index}].prompt"):
+            _check_words(region, styles)
         found.append(tuple(styles))
     return tuple(found)
 
@@ -64,8 +73,8 @@ def check_settings(edit: Edit, fusion: Fusion, host: Host) -> None:
             able = (o for o in host.names("fusions") if name in _said(host, o, "heeds"))
             hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
             raise RecipeError(
-                f"regions[{index}].{name}: fusion {edit.fusion.name!r} has no {name} of a region's "
-                f"own; {hint} has"
+                f"fusion {edit.fusion.name!r} has no {name} of a region's own; {hint} has",
+                place=f"regions[{index}].{name}",
             )
 
 
@@ -74,47 +83,43 @@ def heeds(fusion: Fusion) -> frozenset[str]:
     return frozenset(getattr(fusion, "heeds", ()))
 
 
-def _style(given: Any, backbone: Backbone, host: Host, where: str) -> Style:
+def _style(given: Any, backbone: Backbone, host: Host, place: str) -> Style:
     """A style as it is, a file or a name read, a picture in memory taken as a reference, or one
     made now."""
     if isinstance(given, Style):
         style = given
     elif asked := FromPicture.read(given):
-        style = instant_style(asked, backbone, host, where)
+        style = instant_style(asked, backbone, host)
     elif isinstance(given, str | Path):
-        style = _read(given, backbone, where)
+        style = _read(given, backbone, place)
     else:
-        style = _of_picture(given, where)
+        style = _of_picture(given)
     if not style.fits(backbone.family):
         raise RecipeError(
-            f"{where}: {style.name!r} was made for backbone family {style.family!r}; this backbone "
-            f"is of family {backbone.family!r}"
+            f"{style.name!r} was made for backbone family {style.family!r}; this backbone is of "
+            f"family {backbone.family!r}"
         )
     return style
 
 
-def _read(name: str | Path, backbone: Backbone, where: str) -> Style:
-    try:
-        path = find_style(name)
-        style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
-    except StyleError as error:
-        raise StyleError(f"{where}: {error}") from error
+def _read(name: str | Path, backbone: Backbone, place: str) -> Style:
+    path = find_style(name)
+    style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
     if not coverage.is_complete:
-        warnings.warn(f"{where}: not all of {path} applies\n{coverage.describe()}", stacklevel=6)
+        said = f"not all of {path} applies\n{coverage.describe()}"
+        warnings.warn(LocstyleWarning(said, place=place), stacklevel=6)
+    elif coverage.notes:
+        said = f"{path}: {'; '.join(coverage.notes)}"
+        warnings.warn(LocstyleWarning(said, place=place), stacklevel=6)
     return style
 
 
-def _of_picture(picture: Any, where: str) -> Style:
-    try:
-        photo = picture if isinstance(picture, Photo) else Photo.from_image(picture)
-        return Style.from_pictures(photo.path.stem if photo.path else "picture", [photo])
-    except (PhotoError, StyleError) as error:
-        raise type(error)(f"{where}: {error}") from error
+def _of_picture(picture: Any) -> Style:
+    photo = picture if isinstance(picture, Photo) else Photo.from_image(picture)
+    return Style.from_pictures(photo.path.stem if photo.path else "picture", [photo])
 
 
-def _check_kinds(
-    style: Style, given: Any, fusion: Fusion, name: str, host: Host, where: str
-) -> None:
+def _check_kinds(style: Style, given: Any, fusion: Fusion, name: str, host: Host) -> None:
     """Refuses a style the fusion cannot use, naming those that can."""
     if style.kinds <= fusion.carries:
         return
@@ -123,8 +128,25 @@ def _check_kinds(
     ]
     hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
     raise RecipeError(
-        f"{where}: {style.name!r} carries {_listed(style.kinds)}, fusion {name!r} uses "
+        f"{style.name!r} carries {_listed(style.kinds)}, fusion {name!r} uses "
         f"{_listed(fusion.carries)}; {hint} can use it{_made_of(given, fusion, host)}"
+    )
+
+
+def _check_sides(style: Style, fusion: Fusion, backbone: Backbone, host: Host) -> None:
+    """Refuses deltas on layers where the fusion cannot tell whose part of the picture is whose."""
+    able = getattr(fusion, "sides", SIDES)
+    lost = [name for name in style.deltas if backbone.sites[name].side not in able]
+    if not lost:
+        return
+    sides = {backbone.sites[name].side for name in lost}
+    others = [o for o in host.names("fusions") if sides <= _said(host, o, "sides", SIDES)]
+    hint = " or ".join(f"--fusion {other}" for other in others)
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    raise StyleError(
+        f"{style.name!r} has deltas on {lost[0]}{more}, a layer without image or text tokens, "
+        f"which cannot be limited to a region in a mixed row; use {hint or 'another fusion'}, or "
+        "a style without these layers"
     )
 
 
@@ -137,10 +159,10 @@ def _made_of(given: Any, fusion: Fusion, host: Host) -> str:
     return f", or write {ways}" if able else ""
 
 
-def _said(host: Host, fusion: str, name: str) -> frozenset[str]:
+def _said(host: Host, fusion: str, name: str, usual: Iterable[str] = ()) -> frozenset[str]:
     """What a fusion says about itself; nothing for one that cannot be asked."""
     try:
-        return frozenset(getattr(host.find("fusions", fusion).factory, name, ()))
+        return frozenset(getattr(host.find("fusions", fusion).factory, name, usual))
     except PluginError:  # two plugins claim the name
         return frozenset()
 
@@ -149,13 +171,13 @@ def _listed(kinds: Iterable[str]) -> str:
     return ", ".join(sorted(kinds))
 
 
-def _check_words(region: Region, styles: Sequence[Style], where: str) -> None:
+def _check_words(region: Region, styles: Sequence[Style]) -> None:
     """Refuses a prompt that leaves out what a style has learned, or that could mean two of them."""
     names = [name for style in styles for name in style.words]
     for name in names if region.prompt is not None else ():
         if names.count(name) > 1:
             raise RecipeError(
-                f"{where}.prompt: {name!r} is a word of two of the region's styles; leave the "
+                f"{name!r} is a word of two of the region's styles; leave the "
                 "prompt out, and each is said by itself"
             )
     for style in styles:
@@ -163,6 +185,6 @@ def _check_words(region: Region, styles: Sequence[Style], where: str) -> None:
         if style.kinds == {"words"} and not any(name in said for name in style.words):
             words = " or ".join(map(repr, style.words))
             raise RecipeError(
-                f"{where}.prompt: got {said!r}, which does not mention the style {style.name!r}; "
+                f"got {said!r}, which does not mention the style {style.name!r}; "
                 f"put {words} in it" + ("" if region.prompt is None else ", or leave it out")
             )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from locstyle.engine.plan import Timed, Window
+from locstyle.errors import LocstyleWarning
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit, Region
@@ -49,7 +50,8 @@ def text_of(
     """A prompt's text; warns of one that is too long, with its place in the recipe."""
     text = backbone.text(prompt, words)
     if text.cut:
-        warnings.warn(f"{where}: longer than the text window; cut: {text.cut!r}", stacklevel=2)
+        said = f"longer than the text window; cut: {text.cut!r}"
+        warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
     return text
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from locstyle.errors import MaskError
 from locstyle.masks import refine
 from locstyle.masks.mask import Mask
 from locstyle.masks.partition import Partition
@@ -75,10 +74,8 @@ class Layers:
         each = [widths] * len(masks) if isinstance(widths, int | float) else widths
         for index, (mask, width) in enumerate(zip(masks, each, strict=True)):
             check_size(mask.size, size, f"regions[{index}].mask")
-            try:
+            with at(f"regions[{index}]"):
                 refine.check_pixels("feather", width, size)
-            except MaskError as error:
-                raise MaskError(f"regions[{index}]: {error}") from error
         counted = range(len(masks)) if drawn is None else drawn
         return cls(tuple(masks), tuple(each), size, tuple(counted))
 

@@ -57,7 +57,7 @@ class Canvas:
         sides = size if isinstance(size, tuple) else (native if size is None else size,)
         if min(sides) < 1 or len(sides) > 2:
             raise RecipeError(
-                f"size: got {size!r}; a side or (height, width), each at least 1 pixel"
+                f"got {size!r}; a side or (height, width), each at least 1 pixel", place="size"
             )
         height, width = photo_size
         if len(sides) == 2:

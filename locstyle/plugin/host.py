@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from locstyle.errors import PluginError, RecipeError, did_you_mean
+from locstyle.errors import PluginError, RecipeError, at, did_you_mean
 from locstyle.plugin import hookspecs
 from locstyle.plugin.hookspecs import Factory
 from locstyle.plugin.options import build_options, check_options
@@ -219,7 +219,8 @@ class Host:
         where = f"{KINDS[kind][0]} {name!r}"
         kinds, presets = getattr(factory, "Options", None), getattr(factory, "PRESETS", {})
         if preset is not None and preset not in presets:
-            raise RecipeError(f"{where}: no preset {preset!r}; {did_you_mean(preset, presets)}")
+            with at("preset", lead=""):
+                raise RecipeError(f"{where}: no preset {preset!r}; {did_you_mean(preset, presets)}")
         if kinds is None:
             if options:
                 raise RecipeError(f"{where}: takes no options; got {', '.join(map(str, options))}")

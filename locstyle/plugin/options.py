@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from locstyle.errors import PluginError, RecipeError, did_you_mean, shown
+from locstyle.errors import PluginError, RecipeError, at, did_you_mean, shown
 
 
 def build_options(
@@ -25,11 +25,12 @@ def build_options(
     hints = _hints(kind)
     values = {}
     for key, value in given.items():
-        if key not in hints:
-            raise RecipeError(
-                f"{where}.{str(key)[:80]}: no such option; {did_you_mean(str(key), hints)}"
-            )
-        values[key] = _checked(value, hints[key], f"{where}.{key}")
+        with at(f"options.{str(key)[:80]}", lead=""):
+            if key not in hints:
+                raise RecipeError(
+                    f"{where}.{str(key)[:80]}: no such option; {did_you_mean(str(key), hints)}"
+                )
+            values[key] = _checked(value, hints[key], f"{where}.{key}")
     if base is None:
         return kind(**values)
     return dataclasses.replace(base, **values)  # type: ignore[type-var]  # a dataclass, see check_options

@@ -24,6 +24,7 @@ class DEADiff:
 
     carries = frozenset({"tokens", "deltas", "words"})
     heeds = frozenset({"guidance"})
+    sides = frozenset({"image", "text"})
     requires_roles = frozenset({"self", "cross", "conv"})
 
     @dataclass(frozen=True)
