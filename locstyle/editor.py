@@ -50,6 +50,10 @@ class Editor:
         self.cache = cache
         self._spent: dict[str, float] = {}  # seconds on loading, for the first report
 
+    def __repr__(self) -> str:
+        backbone = self.backbone
+        return f"Editor({backbone.name!r}, {backbone.device}, {backbone.dtype})"
+
     @classmethod
     def load(
         cls,

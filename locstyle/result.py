@@ -114,6 +114,10 @@ class Result:
     edit: Edit
     report: Report
 
+    def __repr__(self) -> str:
+        regions, seconds = len(self.masks), sum(self.report.seconds.values())
+        return f"Result({self.photo!r}, {regions} regions, {seconds:.1f} s)"
+
     @property
     def latent(self) -> Tensor:
         """The clean latent [1, channels, h, w].

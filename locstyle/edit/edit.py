@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from locstyle.brief import brief
 from locstyle.edit import checks, version_1
 from locstyle.edit.choice import Fusing, Segmenting, chosen
 from locstyle.edit.fields import make, plain_fields, set_field
@@ -32,7 +33,7 @@ Carried = Literal["full", "names"]
 _LIST = "a file that `locstyle segment` wrote"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Edit:
     """One edit of one photo.
 
@@ -98,6 +99,9 @@ class Edit:
             checks.whole(self.inversion_refine, "inversion_refine", 0, 50)
         digests = checks.mapping(self.digests, "digests")
         set_field(self, "digests", {k: checks.text(v, f"digests.{k}") for k, v in digests.items()})
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @classmethod
     def open(cls, path: str | Path) -> Edit:

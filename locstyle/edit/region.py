@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from locstyle.brief import brief
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
 from locstyle.edit.recipe import Plain
@@ -43,7 +44,7 @@ _SEGMENTER_KEYS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Region:
     """A place and its style, or several.
 
@@ -89,6 +90,9 @@ class Region:
             raise RecipeError(
                 "is missing; give a style, or a prompt to change by text alone", place="style"
             )
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def stylings(self) -> tuple[Styling, ...]:

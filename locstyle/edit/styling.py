@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from locstyle.brief import brief
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
 from locstyle.edit.from_picture import FromPicture
@@ -22,7 +23,7 @@ WHOLE = (0.0, 1.0)
 """The window of a style that acts in the whole schedule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Styling:
     """One of a region's styles.
 
@@ -40,6 +41,9 @@ class Styling:
         set_field(self, "style", checks.file(self.style, "style", "a file or a known name"))
         set_field(self, "strength", checks.number(self.strength, "strength", 0, 2))
         set_field(self, "window", read_window(self.window))
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def files(self) -> list[str]:

@@ -29,7 +29,7 @@ class Text:
     """
 
     prompt: str
-    states: Tensor
+    states: Tensor = field(repr=False)
     cut: str = ""
     used: int = 0
     spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)

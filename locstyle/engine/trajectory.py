@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,9 +61,9 @@ class Trajectory:
     learned, by the timestep they are for; None where nothing was learned.
     """
 
-    latents: Mapping[int, Tensor]
+    latents: Mapping[int, Tensor] = field(repr=False)
     rows: int = 0
-    unconditional: Mapping[int, Text] | None = None
+    unconditional: Mapping[int, Text] | None = field(default=None, repr=False)
 
     def at(self, t: int) -> Tensor:
         """The latent at timestep `t`.

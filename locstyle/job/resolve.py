@@ -47,6 +47,10 @@ class Job:
     list_sha256: str | None = None
     seconds: float = 0.0  # that finding and checking took
 
+    def __repr__(self) -> str:
+        how = f"{self.settled.steps} steps of {self.settled.solver}"
+        return f"Job({self.photo!r}, {len(self.masks)} regions, {self.edit.fusion.name}, {how})"
+
     def layers(self, frame: Frame, width: Literal["feather", "paste_feather"]) -> Layers:
         """The masks on top of one another in a frame, softened by one of the two feathers."""
         common = getattr(self.edit, width)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from locstyle.errors import at
 from locstyle.masks import refine
 from locstyle.masks.mask import Mask
 from locstyle.masks.partition import Partition

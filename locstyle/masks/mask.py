@@ -62,6 +62,9 @@ class Mask:
         for name, value in {"patch": patch, "corner": place, "size": size}.items():
             object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        return f"Mask({spoken(self.size)}, {self.area:.2%} inside)"
+
     @classmethod
     def from_image(cls, image: Picture, *, where: str = "mask") -> Self:
         """A mask from a picture or an array: white or 1 is inside, soft values stay soft.

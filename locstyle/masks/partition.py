@@ -36,6 +36,10 @@ class Partition:
 
     values: Tensor
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Partition({width} × {height}, {self.regions} regions)"
+
     @classmethod
     def of(cls, masks: Sequence[Mask], size: tuple[int, int] | None = None) -> Self:
         """The partition by masks where later ones lie on top.

@@ -62,6 +62,11 @@ class Photo(formats.Picture):
     def __post_init__(self) -> None:
         self.pixels.setflags(write=False)
 
+    def __repr__(self) -> str:
+        (height, width, channels), bits = self.pixels.shape, self.pixels.dtype.itemsize * 8
+        name = f"{str(self.path)!r}, " if self.path else ""
+        return f"Photo({name}{width} × {height}, {channels} channels of {bits} bit)"
+
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read a PNG, JPEG, WebP or TIFF file, grey or RGB, with or without alpha, 8 or 16 bit.

@@ -33,6 +33,11 @@ class Segment:
     score: float | None = None
     label: str | None = None
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        label = f", {self.label!r}" if self.label else ""
+        return f"Segment({width} × {height}, {self.share:.2%} inside{label})"
+
     @classmethod
     def of(
         cls, inside: NDArray[np.bool_], *, score: float | None = None, label: str | None = None

@@ -34,6 +34,10 @@ class Reference:
     pixels: Tensor
     area: Tensor | None = None
 
+    def __repr__(self) -> str:
+        height, width, _ = self.pixels.shape
+        return f"Reference({width} × {height}{'' if self.area is None else ', a part of it'})"
+
     def __post_init__(self) -> None:
         shape, area = tuple(self.pixels.shape), self.area
         if self.pixels.dtype != torch.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
