@@ -22,11 +22,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from skimage.color import rgb2lab
 
+import locstyle as ls
 from locstyle import measure
 from locstyle.measure import texture
 
@@ -204,7 +204,7 @@ def crop(source: int, pixels: NDArray[np.uint8]) -> Crop:
 
 def quadrants(path: Path, corner: int = 0) -> Iterator[NDArray[np.uint8]]:
     """Four crops of a picture brought to 512 pixels a side, starting at (corner, corner)."""
-    pixels = np.asarray(Image.open(path).convert("RGB").resize((2 * SIDE, 2 * SIDE)))
+    pixels = np.asarray(ls.Photo.open(path).srgb.convert("RGB").resize((2 * SIDE, 2 * SIDE)))
     for y in (corner, SIDE):
         for x in (corner, SIDE):
             yield pixels[y : y + SIDE, x : x + SIDE]

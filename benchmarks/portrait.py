@@ -62,11 +62,11 @@ def main() -> None:
 def face_cases(faces: list[list[Path]], styles: Path, side: int) -> Iterator[Case]:
     """Every face in every style: one region each, the photo's longer side `side` pixels."""
     paintings = [
-        StylePicture(name, np.asarray(fitted(Image.open(path), side)))
+        StylePicture(name, np.asarray(fitted(ls.Photo.open(path).srgb, side)))
         for name, path in pictures_in(styles).items()
     ]
     for photo, mask in faces:
-        small = fitted(Image.open(photo), side)
+        small = fitted(ls.Photo.open(photo).srgb, side)
         inside = np.asarray(
             ImageOps.exif_transpose(Image.open(mask)).convert("L").resize(small.size)
         )

@@ -133,8 +133,10 @@ def _scenes(count: int, size: int) -> Iterator[tuple[str, Image.Image, Objects]]
 
 
 def _photos(folder: Path) -> Iterator[tuple[str, Image.Image, Objects]]:
+    import locstyle as ls
+
     for path in sorted(folder.glob("*.jpg")):
-        picture = Image.open(path).convert("RGB")
+        picture = ls.Photo.open(path).srgb.convert("RGB")
         masks = [
             Image.open(file).convert("L") for file in sorted(folder.glob(f"{path.stem}_*.png"))
         ]

@@ -80,6 +80,22 @@ class Report:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a file holds of a result, measured on the file.
+
+    `is_exact`: all of it, bit for bit. `outside_identical`: the share, of the pixels that the edit
+    left alone, that are the input's in the file, at the file's depth; None where there are none.
+    `off`: the mean difference of the others, of full scale.
+    """
+
+    format: str
+    depth: int
+    is_exact: bool
+    outside_identical: float | None
+    off: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class DrawnFrame:
     """A window of the photo as it was denoised.
@@ -165,6 +181,31 @@ class Result:
         carries = path.suffix.lower() == ".png" and recipe != "none"
         self.photo.save(path, text=self._text(path, recipe) if carries else None)
         return path
+
+    def read_back(self, path: str | Path) -> Written:
+        """What the file this result was saved as holds of it: a JPEG is lossy, 16 bits may be 8.
+
+        Raises:
+            PhotoError: the file cannot be read.
+        """
+        import numpy as np
+
+        from locstyle.photo import Photo, eight_bit
+
+        file, pixels = Photo.open(path), self.photo.pixels
+        if file.pixels.dtype == pixels.dtype and np.array_equal(file.pixels, pixels):
+            return Written(file.format, file.depth, True, self.report.outside_identical)
+        before = self.source.widened(self.photo)
+        alone = (before == pixels).all(-1)
+        if not alone.any():
+            return Written(file.format, file.depth, False, None)
+        at_depth = before if file.depth == 16 else eight_bit(before)
+        channels = min(file.pixels.shape[2], before.shape[2])  # an opaque alpha may be left out
+        wanted, found = (p[alone][:, :channels].astype(np.int32) for p in (at_depth, file.pixels))
+        apart = np.abs(wanted - found)
+        is_other = apart.any(-1)
+        off = float(apart[is_other].mean()) / (2**file.depth - 1) if is_other.any() else 0.0
+        return Written(file.format, file.depth, False, 1 - float(is_other.mean()), off)
 
     def _text(self, path: Path, recipe: Recipe) -> dict[str, str] | None:
         how: Any = recipe  # "none" was answered before

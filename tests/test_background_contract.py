@@ -134,7 +134,7 @@ def test_turned_photos(tmp_path: Path, orientation: int) -> None:
     with Image.open(tmp_path / "out.png") as image:
         assert image.getexif().get(0x0112) == 1
     back = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
-    from locstyle.photo.formats import turned
+    from locstyle.photo.picture import turned
 
     as_stored = turned(result, back)
     assert np.array_equal(as_stored[spot == 0], stored[spot == 0])

@@ -25,6 +25,7 @@ from locstyle.cli.shared import read_options
 from locstyle.edit import Edit, Fusing, Region, Segmenting, Styling
 from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError
+from locstyle.photo import Photo
 from locstyle.plugin.hookspecs import hookimpl
 from locstyle.plugin.host import Host
 from locstyle.testing import random_style
@@ -208,6 +209,43 @@ def test_json_on_stdout_is_the_resolved_edit_and_the_report(locstyle, folder):
     assert data["report"]["outside_identical"] == 1.0
     assert data["report"]["reconstruction_psnr"] is None
     assert Edit.from_dict(data["edit"]).digests["image"]
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.webp", "out.jpg"])
+def test_what_is_promised_is_measured_on_the_file(locstyle, folder, name):
+    done = locstyle(*STYLIZE, *REGIONS, "-o", name, "--json", "--no-check")
+    held = json.loads(done.stdout)["file"]
+    assert (held["outside_identical"] == 1) == held["is_exact"] == (name != "out.jpg")
+    if name == "out.jpg":
+        assert f"{held['outside_identical']:.4%} of the pixels identical in the file" in done.stderr
+        assert "JPEG is lossy" in done.stderr and 0 < held["off"] < 0.2
+    else:
+        assert "outside the masks: 100.0000% of the pixels identical\n" in done.stderr
+
+
+def test_sixteen_bits_that_become_eight_are_said(locstyle, folder):
+    deep = pixels("photo.png").astype(np.uint16) * 257 + 3
+    Photo.from_image(deep).save("photo.png")
+    for name in ("out.webp", "out.jpg"):
+        done = locstyle(*STYLIZE, *REGIONS, "-o", name, "--no-check")
+        assert done.exit_code == 0, done.output
+        assert f"warning: {name}: 16 bits a channel became 8" in done.stderr
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.webp", "--no-check")
+    assert (
+        "outside the masks: 100.0000% of the pixels identical, at 8 bits a channel" in done.stderr
+    )
+    done = locstyle(*STYLIZE, *REGIONS, "-o", "out.png", "--no-check")
+    assert "became" not in done.stderr and pixels("out.png").shape == (40, 48, 3)
+
+
+def test_what_reading_changed_is_said_once(locstyle, folder):
+    with Image.open("photo.png") as image:
+        frames = [image.quantize(), image.transpose(Image.Transpose.ROTATE_180).quantize()]
+    frames[0].save("photo.gif", save_all=True, append_images=frames[1:])
+    asked = ["photo.gif" if word == "photo.png" else word for word in STYLIZE]
+    done = locstyle(*asked, *REGIONS, "-o", "out.png", "--no-check")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("an animation of 2 frames, of which the first is taken") == 1
 
 
 def test_a_dry_run_prints_a_recipe_that_runs_to_the_same_pixels(locstyle, folder, tiny):
@@ -629,7 +667,7 @@ def test_doctor_tells_versions_weights_and_what_is_missing(locstyle, host, tiny,
     assert data["versions"]["torch"] and data["devices"]["cpu"]
     assert data["backbones"]["mini"].startswith("found, family tiny, 32 pixels")
     assert data["backbones"]["tiny"].startswith("offered by plugin 'tiny-plugin'")
-    assert set(data["extras"]) == {"fastsam", "sam", "bench"}
+    assert set(data["extras"]) == {"fastsam", "sam", "heic", "bench"}
     assert {"one", "two"} <= set(data["styles"].split(", "))
     for fact in data["extras"].values():
         assert fact == "present" or "pip install 'locstyle[" in fact

@@ -27,6 +27,7 @@ from profiles import (
 )
 
 import locstyle as ls
+from locstyle.files import bounds
 from locstyle.photo import Photo
 from locstyle.photo import icc as profiles
 from locstyle.photo.colour import ByTable, space_of
@@ -224,7 +225,7 @@ def test_style_pictures_hide_what_is_transparent() -> None:
 
 def test_a_profile_is_read_only_as_far_as_it_may_be() -> None:
     with pytest.raises(ValueError, match="not an ICC profile"):
-        space_of(P3 + bytes(profiles.LARGEST), 3)
+        space_of(P3 + bytes(bounds.PROFILE_BYTES), 3)
     assert space_of(P3 + bytes(1 << 20), 3) is not None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from profiles import SRGB, WIDE, converted, muted
 
 from locstyle import (
     Edit,
@@ -21,6 +22,7 @@ from locstyle import (
     Host,
     Mask,
     MaskError,
+    Photo,
     Prompt,
     RecipeError,
     Region,
@@ -329,3 +331,31 @@ def test_the_seed_matters_where_fresh_noise_is_asked_for(
     }
     assert torch.equal(latents[0.0, 1], latents[0.0, 2])
     assert not torch.allclose(latents[0.5, 1], latents[0.5, 2], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_the_same_scene_in_another_profile_gives_the_same_edit(
+    editor: Editor, folder: Path, name: str
+) -> None:
+    pixels = muted((45, 61))
+    other = np.asarray(converted(Image.fromarray(pixels), SRGB, WIDE[name]))
+    photos = Photo(pixels), Photo(other.copy(), icc=WIDE[name])
+    results = [editor.run(edit_of(folder, image=photo)) for photo in photos]
+    inside = (photos[0].pixels != results[0].photo.pixels).any(-1)
+    apart = (results[0].photo.rgb() - results[1].photo.rgb()).abs()[:, inside]
+    assert float(apart.median()) < 0.01 < float(photos[0].rgb()[:, inside].std())
+    numbers = Photo(other.copy())  # the numbers alone mean something else
+    wrong = editor.run(edit_of(folder, image=numbers)).photo.rgb()
+    apart_if_not = (results[0].photo.rgb() - wrong).abs()[:, inside]
+    assert float(apart_if_not.median()) > 2 * float(apart.median())
+    changes = [result.report.inside_change for result in results]
+    assert changes[1] == pytest.approx(changes[0], rel=0.05)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2)])
+def test_photos_smaller_than_the_default_feathers_are_edited(
+    editor: Editor, folder: Path, size: tuple[int, int]
+) -> None:
+    region = Region("all", folder / "s1.safetensors", prompt="one")
+    edit = edit_of(folder, image=Photo(muted(size)), regions=(region,), feather=50)
+    assert editor.run(edit).photo.size == size

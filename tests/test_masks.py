@@ -253,7 +253,7 @@ def test_alpha_as_painting_programs_leave_it() -> None:
         (np.zeros((2, 3, 4, 5)), r"shape \(2, 3, 4, 5\)"),
         (np.zeros((4, 4, 7)), r"shape \(4, 4, 7\)"),
         (5, "int is no mask; give a selection"),
-        (Image.new("CMYK", (4, 4)), "CMYK"),
+        (Image.new("HSV", (4, 4)), "HSV"),
         (torch.full(SIZE, float("nan")), "not finite"),
     ],
 )

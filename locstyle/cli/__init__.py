@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO  # Any: what click hands through
 
@@ -47,7 +48,7 @@ class CommandLine(click.Group):
         ctx.meta[CLOCK] = Clock("start")
         with warnings.catch_warnings(), noted_files() as written:
             warnings.filterwarnings("always", module="locstyle")
-            warnings.showwarning = _show_warning
+            warnings.showwarning = partial(_show_warning, set())
             try:
                 return super().invoke(ctx)
             except LocstyleError as error:
@@ -91,6 +92,7 @@ def _said(written: Sequence[Path]) -> str:
 
 
 def _show_warning(
+    said: set[str],
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -98,7 +100,10 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    click.echo(f"warning: {_one_line(message)}", err=True)
+    words = _one_line(message)
+    if words not in said:  # a file that is read twice says the same twice
+        said.add(words)
+        click.echo(f"warning: {words}", err=True)
 
 
 def _one_line(message: object) -> str:

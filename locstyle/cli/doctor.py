@@ -27,7 +27,7 @@ PACKAGES = (
     "pillow",
     "numpy",
 )
-EXTRAS = ("fastsam", "sam", "bench")
+EXTRAS = ("fastsam", "sam", "heic", "bench")
 DEFAULT_BACKBONE = "mini"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from locstyle.edit import Region, Styling
     from locstyle.job.resolve import Job
-    from locstyle.result import Report
+    from locstyle.result import Report, Written
 
 
 def region_lines(job: Job) -> Iterator[str]:
@@ -27,8 +27,8 @@ def region_lines(job: Job) -> Iterator[str]:
         )
 
 
-def report_lines(report: Report) -> Iterator[str]:
-    """What an edit cost, and what it kept."""
+def report_lines(report: Report, written: Written) -> Iterator[str]:
+    """What an edit cost, and what the file it was written to keeps."""
     seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())
     kept = f" ({report.cached_inversions} from the cache)" if report.cached_inversions else ""
     checked = f", {report.check_rows} checking" if report.check_rows else ""
@@ -39,10 +39,21 @@ def report_lines(report: Report) -> Iterator[str]:
             f"reconstruction: {report.reconstruction_psnr:.1f} dB after inversion, "
             f"{report.autoencoder_psnr:.1f} dB of the autoencoder alone"
         )
-    if report.outside_identical is None:
-        yield "outside the masks: nothing, they cover the whole picture"
-    else:
-        yield f"outside the masks: {report.outside_identical:.4%} of the pixels identical"
+    yield f"outside the masks: {_outside(written)}"
+
+
+def _outside(written: Written) -> str:
+    if written.outside_identical is None:
+        return "nothing, they cover the whole picture"
+    same = f"{written.outside_identical:.4%} of the pixels identical"
+    if written.is_exact:
+        return same
+    if written.format == "JPEG":
+        return (
+            f"{same} in the file, the others off by {255 * written.off:.1f} of 255 on average: "
+            "JPEG is lossy; .png, .tif and .webp keep every pixel"
+        )
+    return f"{same}, at {written.depth} bits a channel"
 
 
 def with_all_seconds(report: Report, seconds: Mapping[str, float]) -> Report:

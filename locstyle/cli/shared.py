@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what click parsed
 
@@ -181,11 +181,12 @@ def run_and_save(
         result.save(output, recipe=running.carries)
         if running.contact_sheet:
             Photo.from_image(result_sheet(result)).save(running.contact_sheet)
+        written = result.read_back(output)
     result = replace(result, report=with_all_seconds(result.report, clock.read()))
-    for line in report_lines(result.report):
+    for line in report_lines(result.report, written):
         click.echo(line, err=True)
     if running.as_json:
-        print_json({"output": str(output), **result_data(result)})
+        print_json({"output": str(output), "file": asdict(written), **result_data(result)})
     else:
         click.echo(output)
 

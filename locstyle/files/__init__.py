@@ -15,6 +15,7 @@ from locstyle.files.ledger import digest_of as digest_of
 from locstyle.files.ledger import marker as marker
 from locstyle.files.output import LARGEST_SIDE as LARGEST_SIDE
 from locstyle.files.output import PHOTO_FORMATS as PHOTO_FORMATS
+from locstyle.files.output import PICTURES as PICTURES
 from locstyle.files.output import atomic_file as atomic_file
 from locstyle.files.output import check_format as check_format
 from locstyle.files.output import check_output as check_output

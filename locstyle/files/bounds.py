@@ -15,8 +15,23 @@ from typing import BinaryIO
 
 MIB = 2**20
 
-PHOTO_BYTES = 2048 * MIB
-"""A picture file: a TIFF of 179 megapixels, RGBA at 16 bit, uncompressed, has 1 400 MiB."""
+PHOTO_PIXELS = 2**28
+"""Pixels of a picture: the largest sensors of phones have 200 million."""
+
+PHOTO_BYTES = 2560 * MIB
+"""A picture file: a TIFF of so many pixels, RGBA at 16 bit, uncompressed, has 2 048 MiB."""
+
+PHOTO_TEXT_BYTES = 64 * MIB
+"""What a compressed text in a PNG may unfold to."""
+
+PROFILE_BYTES = 16 * MIB
+"""A colour profile: those of presses have 3 MiB."""
+
+PROFILE_TAGS = 200
+"""Entries of its table."""
+
+TIFF_PAGES = 1000
+"""Directories of a TIFF, which may run in a circle: one photo and its previews."""
 
 STYLE_BYTES = 2048 * MIB
 """A style, bookmark or embedding: a LoRA of rank 256 on all of SDXL has 1 700 MiB."""

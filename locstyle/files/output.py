@@ -33,6 +33,12 @@ LARGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
 
 _written: ContextVar[list[Path] | None] = ContextVar("written", default=None)
 
+LARGEST_PROFILE = {"PNG": 1 << 20}
+"""Bytes of a colour profile that readers of a format take; Pillow refuses PNGs with more."""
+
+PICTURES = frozenset({*PHOTO_FORMATS, ".gif", ".avif", ".heic", ".heif"})
+"""Suffixes of picture files that can be read."""
+
 
 class HasSize(Protocol):
     """What `check_output` asks of a photo."""
@@ -44,6 +50,10 @@ class HasSize(Protocol):
     @property
     def has_alpha(self) -> bool:
         """Whether pixels carry transparency."""
+
+    @property
+    def icc(self) -> bytes | None:
+        """The colour profile."""
 
 
 def check_output(
@@ -79,7 +89,7 @@ def check_output(
 
 
 def check_format(path: Path, photo: HasSize) -> None:
-    """Refuse a format that would lose the photo's alpha or cannot hold its size."""
+    """Refuse a format that would lose the photo's alpha or cannot hold its size or profile."""
     kind = PHOTO_FORMATS[path.suffix.lower()]
     if kind == "JPEG" and photo.has_alpha:
         raise OutputError(
@@ -90,6 +100,11 @@ def check_format(path: Path, photo: HasSize) -> None:
         raise OutputError(
             f"{path}: {width} × {height} pixels; {kind} holds at most {LARGEST_SIDE[kind]} a side; "
             "use .png or .tif"
+        )
+    if photo.icc is not None and len(photo.icc) > LARGEST_PROFILE.get(kind, len(photo.icc)):
+        raise OutputError(
+            f"{path}: a colour profile of {len(photo.icc)} bytes; readers of {kind} take at most "
+            f"{LARGEST_PROFILE[kind]}: use .tif, .jpg or .webp"
         )
 
 

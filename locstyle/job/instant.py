@@ -10,7 +10,7 @@ from locstyle.edit import FromPicture
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import ignore
 from locstyle.errors import PhotoError, PluginError, RecipeError
-from locstyle.files import PHOTO_FORMATS, is_file, is_folder
+from locstyle.files import PICTURES, is_file, is_folder
 from locstyle.job.returned import check_style
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import StyleRequest
@@ -65,7 +65,7 @@ def _maker(given: FromPicture, host: Host) -> Any:
 
 def _opened(path: Path) -> Photo:
     if not is_file(path) and not is_folder(path):
-        near = nearest_file(path, PHOTO_FORMATS)
+        near = nearest_file(path, PICTURES)
         hint = f"did you mean {near!r}?" if near else "give a picture file"
         raise PhotoError(f"{str(path)!r} is not a file; {hint}")
     return Photo.open(path)

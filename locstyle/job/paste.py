@@ -104,8 +104,9 @@ def _strips(piece: Piece, weight: Mask, grain: Tensor | None) -> Iterator[Patch]
 
 def kept(before: Photo, after: Photo, weight: Mask) -> Change:
     """What pasting changed, measured on the result."""
-    height, width = weight.size
-    outside = same = change = 0
+    (height, width), full = weight.size, 2**after.depth - 1
+    outside = same = 0
+    change = 0.0
     for top in range(0, height, _BAND):
         rows = slice(top, min(top + _BAND, height))
         was, now = before.widened(after, rows), after.pixels[rows]
@@ -116,7 +117,10 @@ def kept(before: Photo, after: Photo, weight: Mask) -> Change:
             differs |= away[..., channel] != 0
         outside += int(np.count_nonzero(untouched))
         same += int(np.count_nonzero(untouched & ~differs))
-        change += int(away[..., :3].sum(where=~untouched[..., None], dtype=np.int64))
-    full = 2**after.depth - 1
+        if before.space is None:
+            change += away[..., :3].sum(where=~untouched[..., None], dtype=np.int64) / full
+        else:  # as it is seen, not as the profile numbers it
+            seen = (after.working(rows) - before.working(rows)).abs_()
+            change += float(seen.numpy().sum(where=~untouched, dtype=np.float64))
     inside = height * width - outside
-    return Change(same / outside if outside else None, change / max(3 * full * inside, 1))
+    return Change(same / outside if outside else None, change / max(3 * inside, 1))

@@ -52,8 +52,11 @@ class Job:
         return f"Job({self.photo!r}, {len(self.masks)} regions, {self.edit.fusion.name}, {how})"
 
     def layers(self, frame: Frame, width: Literal["feather", "paste_feather"]) -> Layers:
-        """The masks on top of one another in a frame, softened by one of the two feathers."""
-        common = getattr(self.edit, width)
+        """The masks on top of one another in a frame, softened by one of the two feathers.
+
+        The edit's own reaches no further than the photo; a region's that does is refused.
+        """
+        common = min(getattr(self.edit, width), float(max(self.photo.size)))
         own = [getattr(region, width) for region in self.edit.regions]
         most = max(self.photo.size)  # the usual width, in a photo that is smaller
         return frame.layers(self.masks, [min(common if w is None else w, most) for w in own])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from locstyle.edit import Edit, FromPicture, Region
 from locstyle.engine.backbone import Backbone
 from locstyle.errors import LocstyleWarning, PluginError, RecipeError, StyleError, at
-from locstyle.files import PHOTO_FORMATS
+from locstyle.files import PICTURES
 from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Fusion
@@ -152,7 +152,7 @@ def _check_sides(style: Style, fusion: Fusion, backbone: Backbone, host: Host) -
 
 def _made_of(given: Any, fusion: Fusion, host: Host) -> str:
     """What to write for a picture's file so that the fusion can use it; empty for all else."""
-    if not (isinstance(given, str) and Path(given).suffix.lower() in PHOTO_FORMATS):
+    if not (isinstance(given, str) and Path(given).suffix.lower() in PICTURES):
         return ""
     able = [name for name, makes in instant_encoders(host).items() if makes <= fusion.carries]
     ways = " or ".join(repr(f"{name}:{given}") for name in able)

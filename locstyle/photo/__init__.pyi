@@ -2,4 +2,6 @@
 from .canvas import Canvas as Canvas
 from .photo import Patch as Patch
 from .photo import Photo as Photo
+from .photo import read_indices as read_indices
 from .photo import read_text as read_text
+from .picture import eight_bit as eight_bit

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,7 @@ from locstyle.photo.png import Pixels
 
 _STEPS = 52  # samples an axis of a profile that is a table: every fifth of 256 values
 _ALIKE = 0.75 / 255  # nearer to sRGB than this, a conversion would only round
+_FINE = 1 << 20
 _ROUNDS = 60  # of the search for what a table of one direction only takes back
 
 
@@ -47,9 +50,17 @@ class ByMatrix:
     def working(self, pixels: Pixels) -> Tensor:
         steps = torch.linspace(0, 1, np.iinfo(pixels.dtype).max + 1, dtype=torch.float64)
         tables = [curve.light(steps).float().numpy() for curve in self.profile.curves]
-        planes = np.stack([t.take(plane) for t, plane in zip(tables, _planes(pixels), strict=True)])
+        light = np.empty((3, *pixels.shape[:2]), np.float32)
+        for found, plane, table in zip(light, _planes(pixels), tables, strict=True):
+            found[:] = cv2.LUT(plane, table) if plane.dtype == np.uint8 else table.take(plane)
         way = np.linalg.inv(SRGB_MATRIX) @ self.profile.matrix
-        return SRGB_CURVE.values(_mixed(torch.from_numpy(planes), way)).clamp_(0, 1)
+        nearest = _mixed(torch.from_numpy(light), way).mul_(_FINE - 1).add_(0.5).int()
+        return self._srgb.index_select(0, nearest.flatten()).view(light.shape)
+
+    @cached_property
+    def _srgb(self) -> Tensor:
+        """sRGB's values for light in equal steps, finer than 16 bits: quicker than a power."""
+        return SRGB_CURVE.values(torch.linspace(0, 1, _FINE)).clamp_(0, 1)
 
     def own(self, colours: Tensor) -> Tensor:
         way = np.linalg.inv(self.profile.matrix) @ SRGB_MATRIX
@@ -130,8 +141,10 @@ def _is_working(space: Space) -> bool:
 
 
 def _planes(pixels: Pixels) -> list[NDArray[np.integer[Any]]]:
-    """Red, green and blue [h, w] of colours; grey three times."""
-    return [pixels[..., min(i, pixels.shape[2] - 1)] for i in range(3)]
+    """Red, green and blue [h, w] of colours, each by itself in memory; grey three times."""
+    planes: list[NDArray[np.integer[Any]]]
+    planes = [np.ascontiguousarray(pixels[..., i]) for i in range(pixels.shape[2])]
+    return planes if len(planes) == 3 else planes * 3
 
 
 def _planar(image: Image.Image | None) -> Tensor:

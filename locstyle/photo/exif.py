@@ -74,6 +74,11 @@ def orientation(block: bytes | None) -> int:
     return 1
 
 
+def says_orientation(block: bytes | None) -> bool:
+    """Whether the block names an orientation at all."""
+    return any(entry.tag == ORIENTATION for entry in entries(block or b"") or ())
+
+
 def upright(block: bytes) -> bytes:
     """The block with orientation 1 and its thumbnail unlinked (it shows the old picture).
 

@@ -16,12 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from locstyle.files import bounds
+
 Matrix = NDArray[np.float64]
 
-LARGEST = 1 << 24
-"""Bytes a profile may have; larger ones are no profile."""
-
-_TAGS = 200  # entries a profile's table may have
 _D50 = (0.9642, 1.0, 0.8249)  # the white of the connection space
 # Bradford: von Kries' adaptation of what the eye's cones see (ICC.1:2022 annex E).
 _CONES = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -132,10 +130,10 @@ def read(icc: bytes) -> Matrixed | None:
 
 def _tags(icc: bytes) -> dict[bytes, bytes]:
     """Tags by name; those that lie outside the profile are left out."""
-    if not 132 <= len(icc) <= LARGEST or icc[36:40] != b"acsp":
+    if not 132 <= len(icc) <= bounds.PROFILE_BYTES or icc[36:40] != b"acsp":
         raise ValueError("not an ICC profile")
     count = int.from_bytes(icc[128:132], "big")
-    if count > _TAGS or 132 + 12 * count > len(icc):
+    if count > bounds.PROFILE_TAGS or 132 + 12 * count > len(icc):
         raise ValueError(f"a table of {count} tags")
     table = (struct.unpack_from(">4sII", icc, 132 + 12 * i) for i in range(count))
     return {name: icc[at : at + size] for name, at, size in table if at + size <= len(icc)}

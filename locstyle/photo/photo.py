@@ -7,18 +7,21 @@ import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from locstyle.errors import OutputError, PhotoError, did_you_mean
 from locstyle.files import PHOTO_FORMATS, bounds, read_file, write_atomic
-from locstyle.photo import boxes, formats, png
+from locstyle.photo import boxes, png, read, write
+from locstyle.photo import picture as pictures
+from locstyle.photo.picture import Picture
 from locstyle.photo.png import Pixels
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ class Patch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Photo(formats.Picture):
+class Photo(Picture):
     """A picture at its own depth, with alpha, colour profile and EXIF; orientation applied once.
 
     Pixels are the file's own, in its own colour profile, and stay so. `rgb`, `srgb` and `working`
@@ -50,9 +53,12 @@ class Photo(formats.Picture):
     Attributes:
         pixels: [H, W, C] uint8 or uint16, not copied but made read-only; C = 1 grey,
             2 grey + alpha, 3 RGB, 4 RGBA.
-        icc: the colour profile, byte for byte.
+        icc: the colour profile, byte for byte; made from what the file says where it names its
+            colours without one (PNG's cICP or gAMA and cHRM, AVIF's codes, a camera's Adobe RGB).
         exif: a bare EXIF block; orientation reset and thumbnail unlinked, every other byte kept.
-        format: "PNG", "JPEG", "WEBP" or "TIFF"; "PNG" for pictures from memory.
+        format: "PNG", "JPEG", "WEBP", "TIFF", "GIF", "AVIF" or "HEIF"; "PNG" for pictures from
+            memory.
+        carried: what else the file says: text, XMP, IPTC, resolution.
         path: the file it was opened from.
     """
 
@@ -69,7 +75,10 @@ class Photo(formats.Picture):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a PNG, JPEG, WebP or TIFF file, grey or RGB, with or without alpha, 8 or 16 bit.
+        """Read a PNG, JPEG, WebP, TIFF, GIF, AVIF or HEIC file, with or without alpha, 8 or 16 bit.
+
+        Warns of what it had to change: CMYK and Lab are converted to sRGB, of an animated GIF the
+        first frame is taken. HEIC needs the extra `heic`.
 
         Raises:
             PhotoError: missing, empty, truncated, too large, or of a kind that is not read.
@@ -77,17 +86,18 @@ class Photo(formats.Picture):
         source = Path(path)
         data = _read(source)
         try:
-            picture = formats.decode(data)
+            picture = read.decode(data)
         except PhotoError as error:
             raise PhotoError(f"{source}: {error}") from error
-        return cls(
-            picture.pixels,
-            icc=picture.icc,
-            exif=picture.exif,
-            format=picture.format,
-            path=source,
-            file_sha256=hashlib.sha256(data).hexdigest(),
-        )
+        return cls._of(picture, path=source, file_sha256=hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def _of(cls, picture: Picture, **more: Any) -> Self:  # Any: the fields a Photo adds
+        """A photo of a picture's values; what reading changed is said."""
+        for remark in picture.remarks:
+            warnings.warn(f"{more.get('path') or 'the picture'}: {remark}", stacklevel=3)
+        same = {one.name: getattr(picture, one.name) for one in fields(Picture)}
+        return cls(**same, **more)
 
     @classmethod
     def from_image(cls, image: Image.Image | NDArray[np.generic]) -> Self:
@@ -105,9 +115,8 @@ class Photo(formats.Picture):
             raise PhotoError(
                 f"a {type(image).__name__} is not a picture; give a Pillow image or an array"
             )
-        picture = formats.from_pil(image)
-        pixels = _checked(picture.pixels)
-        return cls(pixels, icc=picture.icc, exif=picture.exif, format=picture.format)
+        picture = pictures.from_pil(image)
+        return cls._of(replace(picture, pixels=_checked(picture.pixels)))
 
     @property
     def depth(self) -> int:
@@ -145,21 +154,21 @@ class Photo(formats.Picture):
     @property
     def image(self) -> Image.Image:
         """The photo's own numbers at 8 bit, as a Pillow image of mode L, LA, RGB or RGBA."""
-        return formats.to_pil(self)
+        return pictures.to_pil(self)
 
     @property
     def srgb(self) -> Image.Image:
         """What the photo shows: sRGB at 8 bit, as a Pillow image of mode L, LA, RGB or RGBA."""
         if self.space is None:
-            plain = formats.to_pil(self)
+            plain = pictures.to_pil(self)
             plain.info.pop("icc_profile", None)
             return plain
         pixels = np.empty((*self.size, 4 if self.has_alpha else 3), np.uint8)
         for band in self._bands():
             colours = self.working(band).mul_(255).round_().byte()
-            pixels[band, :, :3] = colours.permute(1, 2, 0).numpy()
+            pixels[band, :, :3] = cv2.merge([*colours.numpy()])
             if self.has_alpha:
-                pixels[band, :, 3:] = formats.eight_bit(self.pixels[band, :, -1:])
+                pixels[band, :, 3:] = pictures.eight_bit(self.pixels[band, :, -1:])
         return Image.fromarray(pixels)
 
     def _repr_png_(self) -> bytes:
@@ -237,7 +246,8 @@ class Photo(formats.Picture):
             place = pixels[y : y + height, x : x + width]
             for channel, colours in enumerate(self._own(styled)):  # alpha, after these, stays
                 _blend(place[..., channel], colours.numpy(), weight.numpy())
-        return Photo(pixels, icc=icc, exif=self.exif, format=self.format)
+        carried = self.carried if self.pixels.shape[2] >= 3 else self.carried.widened()
+        return Photo(pixels, icc=icc, exif=self.exif, format=self.format, carried=carried)
 
     def _own(self, colours: Tensor) -> Tensor:
         """The photo's numbers [3, h, w] in [0, 1] for colours [3, h, w] in sRGB."""
@@ -248,7 +258,8 @@ class Photo(formats.Picture):
         """Write the photo in the format of the path's ending, whole or not at all.
 
         PNG and TIFF keep depth, alpha, profile and EXIF. WebP is lossless and 8 bit; JPEG is 8 bit,
-        quality 95, without colour subsampling, and refuses alpha. `text` is kept by PNG only.
+        quality 95, without colour subsampling, and refuses alpha. `text` is kept by PNG only. What
+        the file was opened with and this format cannot hold is named in a warning.
 
         Raises:
             OutputError: unknown ending, alpha or size the format cannot hold, disk or permission;
@@ -258,7 +269,7 @@ class Photo(formats.Picture):
         if target.suffix.lower() not in PHOTO_FORMATS:
             hint = did_you_mean(target.suffix.lower(), PHOTO_FORMATS)
             raise OutputError(f"{target}: cannot write {target.suffix!r} pictures; {hint}")
-        write_atomic(target, formats.encode(self, target, text or {}))
+        write_atomic(target, write.encode(self, target, text or {}))
 
 
 def read_text(path: str | os.PathLike[str], key: str) -> str | None:
@@ -271,9 +282,15 @@ def read_text(path: str | os.PathLike[str], key: str) -> str | None:
     if not data.startswith(png.SIGNATURE):
         return None
     try:
-        return png.read_text_chunks(data).get(key)
+        return png.read_text_chunks(png.read_chunks(data)).get(key)
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from error
+
+
+def read_indices(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
+    """The palette's indices [H, W] of a picture that a Photo can be opened from, upright; None for
+    one without a palette."""
+    return read.indices(_read(Path(path)))
 
 
 def _read(path: Path) -> bytes:

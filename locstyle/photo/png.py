@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locstyle.errors import PhotoError
+from locstyle.files import bounds
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """A picture [H, W, C] at 8 or 16 bits a channel."""
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> colour type
-_LONGEST_TEXT = 1 << 26  # bytes a compressed text may unfold to
 _BAND = 256  # rows filtered at once, to bound memory
 
 
@@ -44,10 +44,19 @@ def read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end + 4
 
 
-def read_text_chunks(data: bytes) -> dict[str, str]:
-    """All text of a PNG file by keyword, from tEXt, zTXt and iTXt chunks; broken ones left out."""
+def bare(data: bytes) -> bytes:
+    """The file with nothing but what makes its pixels.
+
+    Decoders have limits and opinions about the rest: Pillow refuses a profile over 1 MiB.
+    """
+    kept = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+    return SIGNATURE + b"".join(_chunk(k, body) for k, body in read_chunks(data) if k in kept)
+
+
+def read_text_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """All text of a PNG's chunks by keyword: tEXt, zTXt and iTXt; broken ones left out."""
     found: dict[str, str] = {}
-    for kind, body in read_chunks(data):
+    for kind, body in chunks:
         keyword, _, rest = body.partition(b"\0")
         try:
             if kind == b"tEXt":
@@ -64,27 +73,27 @@ def read_text_chunks(data: bytes) -> dict[str, str]:
 
 def _unfold(packed: bytes) -> bytes:
     unpacker = zlib.decompressobj()
-    text = unpacker.decompress(packed, _LONGEST_TEXT)
+    text = unpacker.decompress(packed, bounds.PHOTO_TEXT_BYTES)
     if unpacker.unconsumed_tail:
         raise ValueError("text unfolds to more than 64 MiB")
     return text
 
 
-def metadata_chunks(
-    icc: bytes | None, exif: bytes | None, text: Mapping[str, str]
-) -> list[tuple[bytes, bytes]]:
-    """The iCCP, eXIf and iTXt chunks of a photo."""
-    chunks = []
-    if icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9)))
-    if exif:
-        chunks.append((b"eXIf", exif))
-    for keyword, value in text.items():
-        name = keyword.encode("latin-1")
-        if not 1 <= len(name) <= 79 or b"\0" in name:
-            raise ValueError(f"PNG text keyword {keyword!r}: 1 to 79 Latin-1 characters")
-        chunks.append((b"iTXt", name + b"\0\0\0\0\0" + value.encode()))
-    return chunks
+def profile_chunk(icc: bytes) -> tuple[bytes, bytes]:
+    """The iCCP chunk of a profile."""
+    return b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9)
+
+
+def text_chunk(keyword: str, value: str) -> tuple[bytes, bytes]:
+    """An iTXt chunk.
+
+    Raises:
+        ValueError: a keyword that PNGs cannot hold.
+    """
+    name = keyword.encode("latin-1")
+    if not 1 <= len(name) <= 79 or b"\0" in name:
+        raise ValueError(f"PNG text keyword {keyword!r}: 1 to 79 Latin-1 characters")
+    return b"iTXt", name + b"\0\0\0\0\0" + value.encode()
 
 
 def encode_png(pixels: Pixels, chunks: Iterable[tuple[bytes, bytes]] = ()) -> bytes:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from locstyle.errors import MaskError, PhotoError
 from locstyle.errors import shown as spelled
-from locstyle.files import bounds, read_file
 from locstyle.masks import Mask, check_size
-from locstyle.photo import Photo
+from locstyle.photo import Photo, read_indices
 from locstyle.segments.arrays import read_header, read_layer
 from locstyle.segments.file import read_segment_file
 
@@ -152,15 +149,13 @@ def _pixels(path: StrPath, size: tuple[int, int], where: str) -> tuple[NDArray[A
 def _numbers(path: StrPath, size: tuple[int, int], where: str) -> NDArray[Any]:
     """A picture's palette indices or grey values, EXIF orientation applied."""
     pixels, shown = _pixels(path, size, where)  # checks everything a photo's reading checks
-    try:
-        # Of the file as it is now, which may be another than a moment ago.
-        with Image.open(io.BytesIO(read_file(path, bounds.PHOTO_BYTES))) as image:
-            if image.mode == "P":
-                indices = np.asarray(ImageOps.exif_transpose(image))
-                check_size(indices.shape, size, shown)
-                return indices
-    except (OSError, ValueError, SyntaxError) as error:
+    try:  # of the file as it is now, which may be another than a moment ago
+        indices = read_indices(path)
+    except (PhotoError, OSError, ValueError, SyntaxError) as error:
         raise MaskError(f"{shown}: cannot be read a second time ({error})") from error
+    if indices is not None:
+        check_size(indices.shape, size, shown)
+        return indices
     if pixels.shape[2] > 2:
         raise MaskError(f"{shown}: has colours, not numbers; name a region as #rrggbb")
     return pixels[..., 0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from locstyle.errors import PhotoError, StyleError
-from locstyle.files import PHOTO_FORMATS
+from locstyle.files import PICTURES
 from locstyle.photo import Photo
 from locstyle.style.embedding import is_embedding, read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
@@ -35,7 +35,7 @@ def read_style(
         StyleError: neither safetensors nor a picture, broken, not finite, of another family, or
             nothing applies.
     """
-    if Path(path).suffix.lower() in PHOTO_FORMATS:
+    if Path(path).suffix.lower() in PICTURES:
         return _picture(Path(path))
     file = file_of(Path(path))
     header, tensors = _load(file)

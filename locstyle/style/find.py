@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from locstyle.errors import StyleError, did_you_mean
-from locstyle.files import PHOTO_FORMATS, is_file, is_folder
+from locstyle.files import PICTURES, is_file, is_folder
 
 
 def find_style(name: str | Path) -> Path:
@@ -25,7 +25,7 @@ def find_style(name: str | Path) -> Path:
             if is_file(candidate) or is_folder(candidate):
                 return candidate
     known = [style.stem for style in list_styles()]
-    near = nearest_file(path, {".safetensors", *PHOTO_FORMATS})
+    near = nearest_file(path, {".safetensors", *PICTURES})
     hint = f"did you mean {near!r}?" if near else did_you_mean(path.stem, known)
     raise StyleError(f"{str(name)!r} is not a file or a known style; {hint}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from locstyle.errors import StyleError
-from locstyle.files import PHOTO_FORMATS, is_file, is_folder, open_file
+from locstyle.files import PICTURES, is_file, is_folder, open_file
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 _ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
@@ -44,7 +44,7 @@ def file_of(path: Path) -> Path:
         )
     if path.suffix.lower() != ".safetensors":
         got = repr(path.suffix) if path.suffix else "a file without suffix"
-        pictures = ", ".join(PHOTO_FORMATS)
+        pictures = ", ".join(sorted(PICTURES))
         raise StyleError(
             f"{path}: a style is a .safetensors file or a picture ({pictures}), not {got}"
         )

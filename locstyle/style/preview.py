@@ -16,7 +16,11 @@ SIDE = 96  # pixels
 
 
 def thumbnail(image: Image, side: int = SIDE) -> str:
-    """A picture as the base64 PNG of a style's header; its longer side is at most `side` pixels."""
+    """A picture as the base64 PNG of a style's header; its longer side is at most `side` pixels.
+
+    Raises:
+        StyleError: it is wholly transparent.
+    """
     small = style_picture(image)
     small.thumbnail((side, side))
     data = io.BytesIO()

@@ -13,7 +13,7 @@ import locstyle as ls
 
 from .cases import SHARE, Area, Case, Picture, StylePicture, slug
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic"})
 SEGMENTS = 80  # superpixels to begin with
 
 
