@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from locstyle.cli.shared import (
-    DTYPES,
     PATH,
     Loading,
     device_option,
     download_option,
+    dtype_option,
     json_option,
     print_json,
     run_edit,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("picture", type=PATH)
 @device_option
-@click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32.")
+@dtype_option
 @download_option
 @json_option
 @click.pass_context
@@ -33,7 +33,7 @@ def replay(
     ctx: click.Context,
     picture: Path,
     device: str,
-    dtype: str | None,
+    dtype: str,
     download: bool,
     as_json: bool,
 ) -> None:

@@ -14,6 +14,7 @@ from locstyle.edit.recipe import from_yaml
 from locstyle.engine.progress import Clock
 from locstyle.errors import RecipeError
 from locstyle.files import check_output
+from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit
@@ -24,9 +25,16 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 CLOCK = "locstyle.clock"
 """Where the context's `meta` has the Clock that runs since the command began."""
-DTYPES = ("float32", "float16", "bfloat16")
+DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="auto",
+    show_default=True,
+    help="auto: float16 on CUDA, bfloat16 for large models on CPUs with AMX, else float32.",
+)
 device_option = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …"
 )
@@ -38,7 +46,7 @@ class Running:
 
     output: Path | None
     device: str
-    dtype: str | None
+    dtype: str
     check: bool
     as_json: bool
     contact_sheet: Path | None
@@ -71,7 +79,7 @@ def running_options(command: _Command) -> _Command:
             show_default=True,
             help="Keep inversions on disk for later runs, and use those kept.",
         ),
-        click.option("--dtype", type=click.Choice(DTYPES), help="float16 on CUDA, else float32."),
+        dtype_option,
         device_option,
         click.option("-o", "--output", type=PATH, help="The picture to write."),
     ):
@@ -122,28 +130,30 @@ class Loading:
     """Where an edit's backbone comes from and runs."""
 
     device: str
-    dtype: str | None
+    dtype: str
     cache: bool
     download: bool
 
 
 def run_edit(host: Host, edit: Edit, loading: Loading, *, check: bool) -> Result:
     """The result of an edit; what its regions cover, and then its progress, on stderr."""
-    import torch
-
     from locstyle.cli.progress import progress
     from locstyle.cli.report import region_lines
-    from locstyle.editor import Editor
-    from locstyle.job.cache import TrajectoryCache
 
-    editor = Editor.load(
-        edit.backbone,
-        device=loading.device,
-        dtype=None if loading.dtype is None else getattr(torch, loading.dtype),
-        host=host,
-        cache=TrajectoryCache() if loading.cache else None,
-        download=loading.download,
-    )
+    with uncollected():
+        import torch
+
+        from locstyle.editor import Editor
+        from locstyle.job.cache import TrajectoryCache
+
+        editor = Editor.load(
+            edit.backbone,
+            device=loading.device,
+            dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
+            host=host,
+            cache=TrajectoryCache() if loading.cache else None,
+            download=loading.download,
+        )
     job = editor.resolve(edit)
     for line in region_lines(job):
         click.echo(line, err=True)
@@ -173,7 +183,8 @@ def run_and_save(
         check_output(running.contact_sheet, [*files, output])
     if isinstance(edit.image, str):
         check_output(output, files, photo=Photo.open(edit.image))
-    host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
+    with uncollected():
+        host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     loading = Loading(running.device, running.dtype, running.cache, download)
     with clock.phase("run"):
         result = run_edit(host, edit, loading, check=running.check)

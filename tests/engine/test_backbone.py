@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from locstyle import BackboneError, Inversion, load_backbone
+from locstyle.engine.backbones import load
 from locstyle.engine.backbones.checkpoint import Parts
+from locstyle.engine.backbones.load import LARGE
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.testing import save_tiny, tiny_backbone, tiny_parts, tiny_scene
 
@@ -196,6 +198,37 @@ def test_encoding_draws_only_from_the_generator_it_is_given(backbone: UNetBackbo
 def test_a_prompt_that_fits_is_not_cut(backbone: UNetBackbone) -> None:
     assert backbone.text("abc").cut == ""
     assert backbone.text("abcdefghijklmnop").cut == "op"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "large", "given", "expected"),
+    [
+        ({"amx_bf16": True}, 1, None, torch.bfloat16),
+        ({"amx_bf16": True}, LARGE, None, torch.float32),
+        ({"amx_bf16": True}, 1, torch.float32, torch.float32),
+        ({"amx_bf16": False, "avx512_bf16": True}, 1, None, torch.float32),
+    ],
+    ids=["large", "small", "as asked", "vectors only"],
+)
+def test_large_models_run_in_bfloat16_where_the_cpu_has_units_for_it(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: dict[str, bool],
+    large: int,
+    given: torch.dtype | None,
+    expected: torch.dtype,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(load, "LARGE", large)
+    loaded = load_backbone(folder, device="cpu", dtype=given)
+    assert loaded.dtype is loaded.vae.dtype is loaded.text_encoder.dtype is expected
+    scene = tiny_scene(loaded, [None], inversion=Inversion(steps=2))
+    assert all(latent.isfinite().all() for latent in scene.content.latents.values())
+
+
+def test_float16_on_a_cpu_is_warned_of(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="float16 is slow on a CPU.*give bfloat16"):
+        assert load_backbone(folder, device="cpu", dtype=torch.float16).dtype is torch.float16
 
 
 def test_half_precision_runs_and_stays_finite() -> None:
