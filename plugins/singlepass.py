@@ -11,6 +11,8 @@ import locstyle as ls
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from torch import Tensor
+
 
 GUIDANCE = {"deltas": 2.0, "tokens": 3.0, "words": 4.0}
 """What each kind of style wants: the milder it is, the more."""
@@ -197,18 +199,19 @@ class SelfReads:
         donors: Mapping[str, ls.Donor],
     ) -> list[ls.Read]:
         source = donors.get("source")
-        if self.apart:
-            seen = self._seen(owner, site, call, mine)
-            mine = mine._replace(k=mine.k[:, :, seen.tokens], v=mine.v[:, :, seen.tokens])
+        seen = self._seen(owner, site, call, mine) if self.apart else None
+
+        def sight(part: Tensor) -> Tensor:
+            return part if seen is None else seen.of(part)
+
+        if seen is not None:
             mine = mine._replace(bias=seen.bias)
-            if source is not None:
-                k, v = source.k[:, :, seen.tokens], source.v[:, :, seen.tokens]
-                source = source._replace(k=k, v=v)
         if source is not None and (acting := self._showing(owner, call)):
-            return self.fuse[owner](acting, site, call, mine, {**donors, "source": source})
+            photo = source._replace(k=sight(source.k), v=sight(source.v))
+            return self.fuse[owner](acting, site, call, mine, {**donors, "source": photo})
         if source is not None and self._holds(owner, site, call):
-            return [mine.taking(q=source.q, k=source.k)]
-        return [mine]
+            return [mine.taking(q=source.q, k=sight(source.k))._replace(v=sight(mine.v))]
+        return [mine._replace(k=sight(mine.k), v=sight(mine.v))]
 
     def _showing(self, owner: int, call: ls.Call) -> list[ls.SceneStyle]:
         return self.regions[owner - 1].showing(call) if owner else []

@@ -52,13 +52,15 @@ class Read(NamedTuple):
         if len(kept) == len(mine):
             return self
 
+        where = together(kept) if kept else []
+
         def narrow(part: Tensor) -> Tensor:
-            return part[kept] if part.shape[0] == len(mine) else part  # one row serves all
+            return part[where] if part.shape[0] == len(mine) else part  # one row serves all
 
         return self._replace(
-            q=self.q[kept],
-            k=self.k[kept],
-            v=self.v[kept],
+            q=self.q[where],
+            k=self.k[where],
+            v=self.v[where],
             weight=narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
             bias=None if self.bias is None else narrow(self.bias),
             rows=tuple(mine[index] for index in kept),
@@ -73,10 +75,10 @@ class Read(NamedTuple):
         whole = self.q.shape[2]
 
         def narrow(part: Tensor) -> Tensor:
-            return part[:, :, places] if part.shape[2] == whole else part
+            return at_tokens(part, places) if part.shape[2] == whole else part
 
         return self._replace(
-            q=self.q[:, :, places],
+            q=at_tokens(self.q, places),
             weight=narrow(self.weight) if isinstance(self.weight, Tensor) else self.weight,
             bias=None if self.bias is None else narrow(self.bias),
             tokens=tokens,
@@ -96,20 +98,34 @@ def combine(reads: Sequence[Read], tokens: int | None = None) -> Tensor:
     if not parts:
         assert total is not None  # every row is read by somebody
         return total
-    total = _empty(parts, tokens) if total is None else total.clone()
+    # By token, then head, as outputs of attention lie: rows of tokens add up without a copy.
+    whole = _empty(parts, tokens) if total is None else total.transpose(1, 2).clone()
     for read in parts:
-        rows = torch.tensor(read.batch_rows, device=total.device)
+        output, rows = _output(read).transpose(1, 2), together(read.batch_rows)
         if read.tokens is None:
-            total[rows] += _output(read)
-        else:  # indexed along two axes with a whole one between: those two come first
-            total[rows[:, None], :, read.tokens] += _output(read).transpose(1, 2)
-    return total
+            whole[rows] += output
+        elif isinstance(rows, slice):
+            whole[rows].index_add_(1, read.tokens, output)
+        else:
+            whole[rows] = whole[rows].index_add(1, read.tokens, output)
+    return whole.transpose(1, 2)
+
+
+def together(rows: Sequence[int]) -> list[int] | slice:
+    """Rows of a batch as an index: neighbours as a slice, which reads and writes without a copy."""
+    first, last = rows[0], rows[-1]
+    return slice(first, last + 1) if tuple(rows) == tuple(range(first, last + 1)) else list(rows)
+
+
+def at_tokens(part: Tensor, tokens: Tensor) -> Tensor:
+    """Some tokens of [rows, heads, tokens, dim], taken where a token's heads lie side by side."""
+    return part.transpose(1, 2).index_select(1, tokens).transpose(1, 2)
 
 
 def _empty(parts: Sequence[Read], tokens: int | None) -> Tensor:
     rows = 1 + max(row for read in parts for row in read.batch_rows)
     whole = [read.q.shape[2] for read in parts if read.tokens is None]
-    shape = (rows, parts[0].q.shape[1], tokens or max(whole), parts[0].v.shape[-1])
+    shape = (rows, tokens or max(whole), parts[0].q.shape[1], parts[0].v.shape[-1])
     return parts[0].q.new_zeros(shape)
 
 

@@ -61,9 +61,12 @@ class Features(Intervention, Protocol):
         ...
 
 
+NOTHING = Takes((), (), ())
+
+
 def takes_of(intervention: Intervention) -> Takes:
     """What an intervention declares to take; nothing where it declares nothing."""
-    takes: Takes = getattr(intervention, "takes", Takes((), (), ()))
+    takes: Takes = getattr(intervention, "takes", NOTHING)
     return takes
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from locstyle.engine.attend import at_tokens
 from locstyle.engine.call import MIXED, Grid, Row
 from locstyle.engine.kept import Kept
 from locstyle.masks import Partition
@@ -26,6 +27,10 @@ class Held(NamedTuple):
     tokens: Tensor
     share: Tensor
     bias: Tensor | None
+
+    def of(self, part: Tensor) -> Tensor:
+        """Those tokens of [rows, heads, tokens, dim]."""
+        return at_tokens(part, self.tokens)
 
     @property
     def is_everything(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor
@@ -30,6 +31,7 @@ from locstyle import (
     combine,
 )
 from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.engine.interventions.stacks import PixelBox, Stack
 from locstyle.testing import ATTENTION, random_style, strips
 
 EVERYWHERE = Ownership(Partition.of([Mask.everywhere((32, 32))]))
@@ -223,3 +225,44 @@ def test_sharing_a_part_at_rate_zero_or_outside_its_window_is_nothing(
     nothing = Share("source", ("+",), attentions, rate=lambda t: 0.0)
     for share in (never, nothing):
         assert torch.equal(predict(backbone, [styled, share], rows), plain)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_at_owned_tokens_deltas_are_what_they_are_at_all(
+    backbone: UNetBackbone, monkeypatch: pytest.MonkeyPatch, soft: bool
+) -> None:
+    """Convolutions, strided ones too, projections of image and text tokens, feed-forward."""
+    masks = [Mask.box((0, 0, 9, 20), size=(32, 32)), Mask.box((14, 8, 31, 32), size=(32, 32))]
+    owners = Ownership(Partition.of([mask.feather(3) if soft else mask for mask in masks]))
+    styles = [random_style(backbone, s, parts=ALL_PARTS) for s in (1, 2)]
+    found = []
+    for each in (-(10**12), 10**12):  # always apart, always together
+        monkeypatch.setattr("locstyle.engine.interventions.deltas.EACH", each)
+        acting = Deltas([region(backbone, style) for style in styles], owners)
+        rows = (Row("source", 0), Row("x", MIXED), Row("-", 2))
+        found.append(predict(backbone, [acting, RegionalText(owners)], rows, texts=3))
+    assert torch.allclose(*found, atol=1e-4)
+    assert not torch.equal(*found)
+
+
+@pytest.mark.parametrize(("side", "stride", "kernel"), [(8, 1, 3), (8, 2, 3), (8, 1, 1), (9, 2, 3)])
+@pytest.mark.parametrize("box", [(0, 0, 4, 4), (1, 2, 3, 4), (0, 1, 1, 4)])
+def test_a_box_of_a_convolution_is_that_part_of_it(
+    box: tuple[int, int, int, int], side: int, stride: int, kernel: int
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, side, side, generator=draw)
+    delta = Delta(
+        torch.randn(3, 5, kernel, kernel, generator=draw), torch.randn(7, 3, 1, 1, generator=draw)
+    )
+    stack = Stack.of([(delta, 0.5)], x)
+    y = torch.zeros(2, 7, side // stride, side // stride)
+    top, left, bottom, right = box
+    area = torch.zeros(y.shape[-2:])
+    area[top:bottom, left:right] = 1
+    place = PixelBox.of(area)
+    assert place is not None and place[:4] == box
+    place.add(y, stack, x, slice(1, 2))
+    wanted = stack.expand(stack.shrink(x, stride))[..., : y.shape[-2], : y.shape[-1]]
+    assert torch.allclose(y[1], wanted[1] * area, atol=1e-5)
+    assert not y[0].any()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import locstyle as ls
 from locstyle.engine.training import learning_rate, noise_loss
+from locstyle.engine.turns import Turns
 
 
 def toy(prediction: str = "epsilon", bias: Tensor | None = None) -> SimpleNamespace:
@@ -32,6 +33,7 @@ def toy(prediction: str = "epsilon", bias: Tensor | None = None) -> SimpleNamesp
         dtype=torch.float32,
         device=cpu,
         seen=seen,
+        turns=Turns(),
     )
 
 

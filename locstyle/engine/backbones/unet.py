@@ -59,12 +59,12 @@ class UNetBackbone:
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.unet.device
+        device: torch.device = self.unet.conv_in.weight.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.unet.dtype
+        dtype: torch.dtype = self.unet.conv_in.weight.dtype  # `unet.dtype` walks all modules
         return dtype
 
     @cached_property

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from locstyle.engine.call import MIXED, Call, Row
+from locstyle.engine.attend import together
+from locstyle.engine.call import MIXED, Call, Grid, Row
+from locstyle.engine.interventions.stacks import AllTokens, PixelBox, Place, Rows, SomeTokens, Stack
 from locstyle.engine.kept import Kept
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.scene import SceneRegion
 from locstyle.engine.sites import Site, Sites
 from locstyle.errors import StyleError
-from locstyle.style import Delta
 
 _Acting = tuple[tuple[int, int], ...]  # owners, with the number of one of their styles
+_Lie = Grid | tuple[int, int]
+
+EACH = 500_000
+"""What one stack more costs beside its own work, in multiplications: some calls of the library."""
 
 
 @dataclass(frozen=True, eq=False)
 class Deltas:
     """Low-rank style deltas, each acting on the tokens its region owns.
 
-    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Styles that share a row are stacked
-    along the rank, so a row costs one pair of products however many it carries. `regions` are in
-    the partition's order; `without` names sites left unstyled, `plain` rows.
+    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Styles that share tokens are stacked
+    along the rank, so they cost one pair of products however many there are; where regions are
+    small, each is worked out at its own tokens alone. `regions` are in the partition's order;
+    `without` names sites left unstyled, `plain` rows.
     """
 
     regions: Sequence[SceneRegion]
@@ -41,98 +45,97 @@ class Deltas:
         return [sites[name] for name in sorted(styled - set(self.without))]
 
     def feature(self, site: Site, call: Call, layer: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        for (mixed, acting), rows in self._groups(site, call).items():
-            stack = self._stack(site, acting, x)
-            inner = stack.shrink(x[rows], y)
-            if mixed:
-                inner = inner * self._own(site, call, acting, stack, inner)
-            styled = y.clone()
-            styled[rows] += stack.expand(inner)
-            y = styled
-        return y
-
-    def _groups(self, site: Site, call: Call) -> dict[tuple[bool, _Acting], Rows]:
-        """Batch rows by whether they are mixed and by whose deltas act on them now."""
         acting = tuple(
             (owner, number)
             for owner, region in enumerate(self.regions, start=1)
             for number, one in enumerate(region.styles)
-            if site.name in one.style.deltas and one.acts(call)
+            if one.acts(call)
+        )
+        key = ("rows", site.name, call.rows, acting)
+        for mixed, here, rows in self._kept.get(
+            key, x, lambda: tuple(self._groups(site, call.rows, acting))
+        ):
+            styled = y.clone()
+            if mixed:
+                for stack, place in self._placed(site, call, here, x, y):
+                    place.add(styled, stack, x, rows)
+            else:
+                styled[rows] += self._stack(site, here, x).at(x[rows], y)
+            y = styled
+        return y
+
+    def _groups(
+        self, site: Site, rows: Sequence[Row], acting: _Acting
+    ) -> Iterator[tuple[bool, _Acting, Rows]]:
+        """Batch rows by whether they are mixed and by whose deltas act on them."""
+        here = tuple(
+            (owner, number)
+            for owner, number in acting
+            if site.name in self.regions[owner - 1].styles[number].style.deltas
         )
         groups: dict[tuple[bool, _Acting], list[int]] = {}
-        for index, row in enumerate(call.rows):
-            if row.name in self.plain:
-                continue
+        for index, row in enumerate(rows):
             mixed = row.owner == MIXED
-            here = acting if mixed else tuple(one for one in acting if one[0] == row.owner)
-            if here:
-                groups.setdefault((mixed, here), []).append(index)
-        return {key: _together(rows) for key, rows in groups.items()}
+            mine = here if mixed else tuple(one for one in here if one[0] == row.owner)
+            if mine and row.name not in self.plain:
+                groups.setdefault((mixed, mine), []).append(index)
+        return ((mixed, mine, together(found)) for (mixed, mine), found in groups.items())
 
-    def _stack(self, site: Site, acting: _Acting, like: Tensor) -> _Stack:
-        def made() -> _Stack:
+    def _stack(self, site: Site, acting: _Acting, like: Tensor) -> Stack:
+        def made() -> Stack:
             used = [self.regions[owner - 1].styles[number] for owner, number in acting]
-            return _Stack.of([(one.style.deltas[site.name], one.strength) for one in used], like)
+            return Stack.of([(one.style.deltas[site.name], one.strength) for one in used], like)
 
         return self._kept.get((site.name, acting), like, made)
 
-    def _own(self, site: Site, call: Call, acting: _Acting, stack: _Stack, x: Tensor) -> Tensor:
-        """Ownership of the tokens of `x` per rank component, in the layout of `x`, for any row."""
+    def _placed(
+        self, site: Site, call: Call, acting: _Acting, x: Tensor, y: Tensor
+    ) -> tuple[tuple[Stack, Place], ...]:
+        """The stacks of a mixed row, each with where it acts and how much."""
         if site.side == "none":
             raise StyleError(
                 f"{site.name}: a style delta on a layer without image or text tokens cannot be "
                 "limited to a region in a mixed row; use the diffstyler fusion, or a style "
                 "without this layer"
             )
-        owners = tuple(owner for owner, _ in acting)
-        is_text, is_map = site.side == "text", x.ndim == 4
-        tokens = (call.texts, x.shape[1]) if is_text else call.grid(x if is_map else site)
+        lie = self._lie(site, call, y)
+        return self._kept.get(
+            ("placed", site.name, acting, lie), x, lambda: self._places(site, acting, lie, y)
+        )
 
-        def made() -> Tensor:
-            own = self._tokens(site, call, x)[..., list(owners)]
-            own = own.repeat_interleave(torch.tensor(stack.ranks, device=x.device), -1)
-            return own.movedim(-1, 1) if is_map else own
+    def _places(
+        self, site: Site, acting: _Acting, lie: _Lie, y: Tensor
+    ) -> tuple[tuple[Stack, Place], ...]:
+        """Each owner's stack at its own tokens, or, where that saves little, one for all."""
+        own = self._own(site, lie, y)
+        here = {owner: tuple(one for one in acting if one[0] == owner) for owner, _ in acting}
+        found = {owner: (PixelBox if y.ndim == 4 else SomeTokens).of(own[owner]) for owner in here}
+        places = {owner: place for owner, place in found.items() if place is not None}
+        tokens = own[0].numel()
+        apart = sum(self._work(site, here[owner]) * place.size for owner, place in places.items())
+        if apart + EACH * len(places) < self._work(site, acting) * tokens:
+            return tuple((self._stack(site, here[o], y), place) for o, place in places.items())
+        whole = self._stack(site, acting, y)
+        by_rank = own[[owner for owner, _ in acting]]
+        by_rank = by_rank.repeat_interleave(torch.tensor(whole.ranks, device=y.device), 0)
+        weight = by_rank if y.ndim == 4 else by_rank.T.contiguous()
+        return ((whole, AllTokens(None if bool((weight == 1).all()) else weight)),)
 
-        return self._kept.get((is_text, is_map, tokens, owners, stack.ranks), x, made)
+    def _work(self, site: Site, acting: _Acting) -> int:
+        """How many multiplications a token takes."""
+        used = (self.regions[owner - 1].styles[number] for owner, number in acting)
+        deltas = [one.style.deltas[site.name] for one in used]
+        return sum(delta.down.numel() + delta.up.numel() for delta in deltas)
 
-    def _tokens(self, site: Site, call: Call, x: Tensor) -> Tensor:
-        """Ownership of the tokens of `x` in a mixed row: [1, tokens or h, w, regions + 1]."""
-        row = (Row("", MIXED),)
+    def _lie(self, site: Site, call: Call, y: Tensor) -> _Lie:
+        """How the tokens of a layer's output lie; of text: how many texts of how many tokens."""
         if site.side == "text":
-            return self.ownership.text(row, call.texts, x.shape[1], x)
-        if x.ndim == 4:
-            return self.ownership.image(row, call.grid(x), x).movedim(1, -1)
-        return self.ownership.image(row, call.grid(site), x).flatten(2).transpose(1, 2)
+            return call.texts, y.shape[1]
+        return call.grid(y if y.ndim == 4 else site)
 
-
-Rows = list[int] | slice
-
-
-def _together(rows: list[int]) -> Rows:
-    """Neighbouring rows as a slice, which reads and writes without a copy."""
-    first, last = rows[0], rows[-1]
-    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
-
-
-class _Stack(NamedTuple):
-    """Several regions' deltas at one site, one below the other along the rank."""
-
-    down: Tensor
-    up: Tensor
-    ranks: tuple[int, ...]
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[Delta, float]], like: Tensor) -> _Stack:
-        down = torch.cat([delta.down for delta, _ in parts]).to(like)
-        up = torch.cat([strength * delta.scale * delta.up.float() for delta, strength in parts], 1)
-        return cls(down, up.to(like), tuple(delta.rank for delta, _ in parts))
-
-    def shrink(self, x: Tensor, y: Tensor) -> Tensor:
-        if self.down.ndim == 2:
-            return F.linear(x, self.down)
-        # The layer's own stride and padding, read off its input and output ("same" convolutions).
-        stride = x.shape[-1] // y.shape[-1]
-        return F.conv2d(x, self.down, stride=stride, padding=self.down.shape[-1] // 2)
-
-    def expand(self, inner: Tensor) -> Tensor:
-        return F.linear(inner, self.up) if self.up.ndim == 2 else F.conv2d(inner, self.up)
+    def _own(self, site: Site, lie: _Lie, y: Tensor) -> Tensor:
+        """Ownership in a mixed row: [regions + 1, tokens or h, w]."""
+        if isinstance(lie, Grid):
+            own = self.ownership.mixed(lie, y)
+            return own if y.ndim == 4 else own.flatten(1)
+        return self.ownership.text((Row("", MIXED),), *lie, y)[0].T

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from locstyle.engine.attend import Read
+from locstyle.engine.attend import Read, at_tokens
 from locstyle.engine.call import Call, Part, Takes
 from locstyle.engine.ownership import Held, Ownership
 from locstyle.engine.plan import Window
@@ -19,16 +19,18 @@ from locstyle.errors import SiteError
 class Donor(NamedTuple):
     """What another row has at one site in this step, each [1, heads, tokens, dim].
 
-    `q` at the queries in question, `k` and `v` at all tokens.
+    `q` at the queries in question, `k` and `v` at all tokens. `queries` are those of all tokens,
+    and `tokens` [n] the ones in question; None: all.
     """
 
-    q: Tensor
+    queries: Tensor
     k: Tensor
     v: Tensor
+    tokens: Tensor | None = None
 
-    def at(self, tokens: Tensor | None) -> Donor:
-        """The same with the queries of some tokens only; None: of all."""
-        return self if tokens is None else self._replace(q=self.q[:, :, tokens])
+    @property
+    def q(self) -> Tensor:
+        return self.queries if self.tokens is None else at_tokens(self.queries, self.tokens)
 
 
 QKV: tuple[Part, ...] = ("q", "k", "v")
@@ -79,9 +81,12 @@ class RegionalReads:
                 continue
             for held in self.ownership.held(groups, call.grid(site), mine.q):
                 part = mine.at(held.tokens)
+                found = self._read(held.first, site, call, part)
+                if held.bias is None:  # wholly theirs
+                    new += found
+                    continue
                 share = _share(held, mine, part)
-                for one in self._read(held.first, site, call, part):
-                    new.append(one._replace(weight=one.weight * share))
+                new += [one._replace(weight=one.weight * share) for one in found]
         return new
 
     def _groups(self, site: Site, call: Call) -> list[Hashable]:
@@ -92,9 +97,7 @@ class RegionalReads:
     def _read(self, owner: int, site: Site, call: Call, mine: Read) -> list[Read]:
         """What the reading says for these queries of `mine`."""
         donors = {
-            name: Donor(*(_of_text(call, mine, name, part) for part in QKV)).at(mine.tokens)
-            for name in self.donors
-            if (name, "q") in call.given
+            name: _donor(call, mine, name) for name in self.donors if (name, "q") in call.given
         }
         found = list(self.reading(owner, site, call, mine, donors))
         for one in found:
@@ -106,10 +109,12 @@ class RegionalReads:
         return found
 
 
-def _of_text(call: Call, read: Read, name: str, part: Part) -> Tensor:
-    """A donor's part; of its keys and values those of the text that is read."""
-    given = call.given[name, part]
-    return given if part == "q" or read.text is None else given.chunk(call.texts, 2)[read.text]
+def _donor(call: Call, mine: Read, name: str) -> Donor:
+    """What a row gives a read: of its keys and values those of the text that is read."""
+    q, k, v = (call.given[name, part] for part in QKV)
+    if mine.text is not None:
+        k, v = (part.chunk(call.texts, 2)[mine.text] for part in (k, v))
+    return Donor(q, k, v, mine.tokens)
 
 
 def _share(held: Held, whole: Read, part: Read) -> Tensor:

@@ -55,7 +55,8 @@ def owned(read: Read, held: Held) -> Read:
     """A whole read at the queries that some owners have a share in, weighted by it."""
     if held.is_everything:
         return read
-    return read.at(held.tokens)._replace(weight=held.share[None, None, :, None])
+    part = read.at(held.tokens)
+    return part if held.bias is None else part._replace(weight=held.share[None, None, :, None])
 
 
 def require_whole(who: object, site: Site, reads: Sequence[Read]) -> None:
