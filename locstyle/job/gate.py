@@ -42,8 +42,8 @@ class Gate:
             warnings.warn(
                 f"the photo comes back from its inversion at {self.reconstruction:.1f} dB, where "
                 f"the autoencoder alone gives {self.autoencoder:.1f}: what the edit should keep of "
-                "it may drift; refine the inversion (inversion_refine: 2 or more), take more "
-                "steps, or work at the size the backbone was trained at",
+                "it may drift; refine the inversion further (--refine-inversion 4), go back with "
+                "--solver ddim, or work at the size the backbone was trained at",
                 stacklevel=3,
             )
 
