@@ -28,13 +28,12 @@ from locstyle_plugins.bench.baselines import Bench, encoded
 from locstyle_plugins.bench.cases import Case, world_cases
 from locstyle_plugins.bench.methods import edit
 from locstyle_plugins.bench.scoring import Scorer
-from locstyle_plugins.bench.settings import Settings
+from locstyle_plugins.bench.settings import Settings, read_regions
 from locstyle_plugins.bench.styles import Styles
 
 import locstyle as ls
 
 ENCODERS = {"magicstyle": "reference", "deadiff": "qformer", "vct": "concept"}  # else lora
-REGIONS = (1, 2, 3, 4)
 TRIED = (
     "ddim:50:0,ddim:50:1,ddim:20:0,ddim:20:1,ddim:12:1,dpm++2m:20:0,dpm++2m:20:1,dpm++2m:14:0,"
     "dpm++2m:14:1,dpm++2m:12:0,dpm++2m:12:1,dpm++2m:12:2,dpm++2m:10:0,dpm++2m:10:1,dpm++2m:10:2,"
@@ -65,15 +64,18 @@ def main() -> None:
     parser.add_argument("--fusion", default="singlepass")
     parser.add_argument("--tried", type=Tried.read, default=TRIED)
     parser.add_argument("--scenes", type=int, default=2, help="for each number of regions")
+    parser.add_argument("--regions", type=read_regions, default="1,2,3,4")
     parser.add_argument("--styles", type=Path, help="a folder of ready-made styles")
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
     settings = Settings(out=wanted.out, shipped=True, styles=wanted.styles)
     bench = Bench(ls.Editor.load(settings.backbone), settings, lambda _: None)
+    names: list[str] = []
     kept = Kept(wanted.out / f"{wanted.fusion}.jsonl")
-    for case in world_cases(wanted.scenes, REGIONS, settings.size):
+    for case in world_cases(wanted.scenes, wanted.regions, settings.size):
+        names.append(case.name)
         measure(bench, case, wanted.fusion, wanted.tried, kept)
-    table = markdown(kept, wanted.tried)
+    table = markdown(kept, wanted.tried, names)
     (wanted.out / f"{wanted.fusion}.md").write_text(table)
     print(table)
 
@@ -132,12 +134,13 @@ def back(bench: Bench, case: Case, fusion: str, tried: Tried) -> float:
     return float(ls.measure.psnr(got, goal))
 
 
-def markdown(kept: Kept, tried: Sequence[Tried]) -> str:
-    """Means over scenes, of the means over their regions, as the benchmark's tables have them."""
+def markdown(kept: Kept, tried: Sequence[Tried], cases: Sequence[str]) -> str:
+    """Means over all regions, and of costs over scenes, as the benchmark's tables have them."""
     titles = ("solver", "steps", "refine", *COSTS, *FIGURES)
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for one in tried:
-        rows = [row for row in kept.rows() if row["tried"] == asdict(one)]
+        found = [row for row in kept.rows() if row["case"] in cases]
+        rows = [row for row in found if row["tried"] == asdict(one)]
         cells = [f"{one.solver}", f"{one.steps}", f"{one.refine}", *_cells(rows)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -147,8 +150,7 @@ def _cells(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for name, digits in zip(COSTS, (0, 1, 1), strict=True):
         yield f"{_mean([row[name] for row in rows]):.{digits}f}"
     for name in FIGURES:
-        of_scenes = [_mean([r[name] for r in row["regions"] if name in r]) for row in rows]
-        yield f"{_mean(of_scenes):.3f}"
+        yield f"{_mean([one[name] for row in rows for one in row['regions'] if name in one]):.3f}"
 
 
 def _mean(values: Sequence[float]) -> float:

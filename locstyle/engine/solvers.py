@@ -66,7 +66,7 @@ def dpmpp_2m(schedule: Schedule, leg: Leg) -> Tensor:
 SOLVERS: Mapping[str, Solver] = {"ddim": ddim, "dpm++2m": dpmpp_2m}
 """Every solver by the name an edit gives it."""
 
-STEPS: Mapping[str, int] = {"ddim": 50, "dpm++2m": 12}
+STEPS: Mapping[str, int] = {"ddim": 20, "dpm++2m": 12}
 """How many steps a solver takes where nobody says."""
 
 
