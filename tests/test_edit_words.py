@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.engine.scene import SceneStyle
+from locstyle.job.texts import region_text
 from locstyle.testing import CONTEXT, random_style
 
 FUSIONS = ["vct", "singlepass", "diffstyler"]
@@ -128,3 +131,31 @@ def test_words_of_another_backbone_are_refused(editor: ls.Editor) -> None:
     style = ls.Style("ink", editor.backbone.family, meta={"trigger": "<ink>"}, words=words)
     with pytest.raises(ls.StyleError, match=r"'<ink>': vectors of shape \(1, 768\)"):
         run(editor, ls.Region("all", style))
+
+
+@pytest.mark.parametrize("timesteps", [None, (901, 861, 601, 401, 181, 81, 41, 21, 1)])
+@pytest.mark.parametrize("steps", [10, 50])
+def test_texts_and_interventions_switch_at_the_same_noise(
+    editor: ls.Editor, steps: int, timesteps: tuple[int, ...] | None
+) -> None:
+    """A window is counted in noise by one function, however many steps there are and where."""
+    schedule = editor.backbone.schedule(steps)
+    schedule = schedule if timesteps is None else replace(schedule, timesteps=timesteps)
+    parts = [
+        ls.Style(name, "tiny", random_style(editor.backbone).deltas, {"trigger": name})  # type: ignore[arg-type]
+        for name in ("early", "late")
+    ]
+    region = ls.Region(
+        "all", styles=[ls.Styling(parts[0], 1, (0, 0.5)), ls.Styling(parts[1], 1, (0.5, 1))]
+    )
+    edit = ls.Edit(np.zeros((32, 32, 3), np.uint8), (region,))
+    text = region_text(region, parts, edit, editor.backbone, schedule, 0)
+    for t in schedule.timesteps:
+        call = ls.Call(schedule.fraction(t), t, (), (8, 8))
+        acting = [
+            SceneStyle(style, window=ls.Window(*one.window)).acts(call)
+            for style, one in zip(parts, region.styles, strict=True)
+        ]
+        early = schedule.noisiest - t < 500
+        assert acting == [early, not early]
+        assert ls.said(text, t).prompt == ("early" if early else "late")

@@ -39,6 +39,12 @@ class Settings:
         return ls.SOLVERS[solver], steps
 
     @property
+    def _usual(self) -> str:
+        """What fusions that ask for nothing else do where nothing is given."""
+        solver, steps = ls.Sampling().asked(self.solver, self.steps)
+        return f"{solver}, {steps} steps, inversion refined {ls.Inversion().refine}"
+
+    @property
     def decisive(self) -> dict[str, Any]:
         """What all numbers of a folder must have in common, as plain data.
 
@@ -47,6 +53,7 @@ class Settings:
         return {
             "solver": self.solver,
             "steps": self.steps,
+            "usual": self._usual,
             "seed": self.seed,
             "size": self.size,
             "backbone": self.backbone,
