@@ -13,6 +13,9 @@ import torch
 from locstyle.errors import BackboneError
 from locstyle.files import is_file, is_folder
 
+PATIENCE = 5.0
+"""Seconds within which the hub must answer before anything is downloaded from it."""
+
 
 class Parts(NamedTuple):
     """A checkpoint's modules, as diffusers and transformers made them."""
@@ -38,9 +41,12 @@ def read_folder(name: str, dtype: torch.dtype, *, download: bool = True) -> Part
             f"backbone: {name!r} is not a folder; accepted: 'mini', a diffusers folder, "
             "a .safetensors checkpoint, or a hub name such as 'owner/name'"
         )
+    here = local or _kept(name)
+    if download and here is None:
+        _check_hub(name)
     try:
         with _quietly():
-            return _read_parts(local or name, dtype, download=download)
+            return _read_parts(here or name, dtype, download=download)
     except (OSError, ValueError, KeyError) as error:
         if local is None and not download:
             raise BackboneError(
@@ -60,6 +66,48 @@ def _local(name: str) -> str | None:
     except RuntimeError:  # no home folder, or nobody's
         return None
     return str(folder) if is_folder(folder) else None
+
+
+def _kept(name: str) -> str | None:
+    """The folder of a hub repository that was downloaded before, so that nobody need be asked."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        kept = snapshot_download(name, local_files_only=True, cache_dir=constants.HF_HUB_CACHE)
+    except (LocalEntryNotFoundError, ValueError):  # ValueError: no name the hub could have
+        return None
+    parts = ("unet", "vae", "text_encoder")
+    return kept if all(any(Path(kept, part).glob("*.safetensors")) for part in parts) else None
+
+
+def _check_hub(name: str) -> None:
+    """Asks the hub for a repository once, and for seconds only: a download would try for minutes.
+
+    Raises:
+        BackboneError: it cannot be reached, or has no such repository.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        HfApi(endpoint=constants.ENDPOINT).model_info(name, timeout=PATIENCE)
+    except RepositoryNotFoundError as error:
+        raise BackboneError(
+            f"backbone: {name!r} is no folder here and no repository of the hub that can be seen; "
+            "check the name, or log in where it is private"
+        ) from error
+    except Exception as error:  # of whichever library fetches for the hub's
+        raise BackboneError(
+            f"backbone: {name!r} is no folder here, and the hub ({constants.ENDPOINT}) cannot be "
+            f"reached to download it ({_first_line(error)}); connect to the network once, or give "
+            "a diffusers folder or a .safetensors checkpoint"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _read_parts(where: str, dtype: torch.dtype, *, download: bool) -> Parts:
