@@ -523,7 +523,7 @@ def test_files_with_odd_names_are_masks(locstyle, folder, name):
 def test_regions_nobody_will_see_are_told(locstyle, folder):
     done = locstyle(*STYLIZE, "-r", "box:0,0,1,1=one", "-r", "all=two", "-o", "out.png")
     assert "warning: regions[0].mask: covers 0.052% of the picture, about 1 pixels" in done.stderr
-    assert "2 lies on top, over 100% of 1" in done.stderr
+    assert "warning: regions[0].mask: region 2 lies on top of 100% of region 1" in done.stderr
     done = locstyle(*STYLIZE, "-r", "rest=one", "-r", "all=two", "-o", "out.png")
     assert done.exit_code == 1 and "'rest' covers nothing" in done.stderr
 

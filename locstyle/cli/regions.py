@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any  # Any: values as YAML reads them
 
-from locstyle.edit import Region, Styling
+from locstyle.edit import FromPicture, Region, Styling
 from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError, at, did_you_mean
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_QUOTED = r'"(?:[^"]|"")*"'
+_REGION = re.compile(rf'(?P<mask>.+)=(?P<styled>(?:{_QUOTED}|[^="])+)', re.DOTALL)
+_BETWEEN_COMMAS = re.compile(rf"(?:{_QUOTED}|[^,])*")
 _STYLING = re.compile(
-    rf"(?P<style>.+?)(?:@(?P<strength>[-+]?{_NUMBER}(?:[eE][-+]?\d+)?))?"
+    rf"(?:(?P<encoder>[a-z][a-z0-9-]+:)?(?P<quoted>{_QUOTED})|(?P<style>.+?))(?:@(?P<strength>[-+]?{_NUMBER}(?:[eE][-+]?\d+)?))?"
     rf"(?::(?P<start>{_NUMBER})-(?P<stop>{_NUMBER}))?"
 )
 _ELSEWHERE = ("mask", "style", "styles")  # what -r itself says
@@ -29,6 +32,7 @@ def read_regions(
 
     The selection ends at the last `=`, so it may hold `=`, `@` and `:`. Several styles stand
     between commas; the strength is a number after the last `@`, the window two numbers after a `:`.
+    A style whose name has any of these marks stands in double quotes, as a mask does.
 
     Raises:
         RecipeError: names the argument.
@@ -46,13 +50,14 @@ def read_regions(
 
 
 def _region(given: str, prompt: str | None) -> Region:
-    mask, _, styled = given.rpartition("=")
+    found = _REGION.fullmatch(given)
+    mask, styled = found.groups() if found else given.rpartition("=")[::2]
     if not (mask and styled):
         raise RecipeError(
             "give SELECTION=STYLE, SELECTION=STYLE@STRENGTH or SELECTION=STYLE@STRENGTH:START-END, "
             "several styles between commas"
         )
-    stylings = [_styling(text) for text in styled.split(",")]
+    stylings = [_styling(text) for text in _between_commas(styled)]
     if len(stylings) > 1:
         return Region(mask, styles=tuple(stylings), prompt=prompt)
     (one,) = stylings
@@ -65,7 +70,45 @@ def _styling(text: str) -> Styling:
         raise RecipeError("an empty style between commas; give STYLE,STYLE")
     strength = 1.0 if match["strength"] is None else float(match["strength"])
     window = (0.0, 1.0) if match["start"] is None else (float(match["start"]), float(match["stop"]))
-    return Styling(match["style"], strength, window)
+    return Styling(_unquoted(match), strength, window)
+
+
+def _between_commas(text: str) -> list[str]:
+    """The parts of a text between its commas, those in double quotes aside."""
+    parts, at = [], 0
+    while at <= len(text):
+        found = _BETWEEN_COMMAS.match(text, at)
+        end = found.end() if found else len(text)
+        parts.append(text[at:end])
+        at = end + 1
+    return parts
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    """The style a text names. In quotes stands a file or a name, whatever it looks like."""
+    if match["quoted"] is None:
+        return match["style"]
+    name, encoder = match["quoted"][1:-1].replace('""', '"'), match["encoder"] or ""
+    is_named_alike = not encoder and FromPicture.read(name) is not None
+    return f"./{name}" if is_named_alike else encoder + name
+
+
+def write_styling(one: Styling) -> str:
+    """One style as the command line reads it: `neon@0.8:0-0.5`, in quotes where it must be."""
+    name = one.style if isinstance(one.style, str) else str(getattr(one.style, "name", ""))
+    strength = f"@{one.strength:g}" if one.strength != 1 else ""
+    window = f":{one.window[0]:g}-{one.window[1]:g}" if one.window != (0, 1) else ""
+    return f"{_quoted(name)}{strength}{window}"
+
+
+def _quoted(name: str) -> str:
+    match = _STYLING.fullmatch(name)
+    is_safe = match is not None and match["style"] == name == name.strip()
+    if not name or (is_safe and not set(name) & set('=,"')):
+        return name
+    made = FromPicture.read(name)
+    encoder, name = (f"{made.encoder}:", made.picture) if made else ("", name)
+    return encoder + '"{}"'.format(name.replace('"', '""'))
 
 
 def _prompts(given: Sequence[str], regions: int) -> Mapping[int, str]:

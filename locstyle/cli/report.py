@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from locstyle.cli.regions import write_styling
+from locstyle.errors import LocstyleWarning
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from locstyle.edit import Region, Styling
+    from locstyle.edit import Region
     from locstyle.job.resolve import Job
     from locstyle.result import Report, Written
 
 
+HIDDEN = 0.9
+"""A region of which another hides a larger share is probably in the wrong place."""
+
+
 def region_lines(job: Job) -> Iterator[str]:
-    """What each region covers, and what two of them both claim."""
+    """What each region covers, and what two of them both claim; warns of one that is hidden."""
     for number, (region, share) in enumerate(
         zip(job.edit.regions, job.coverage, strict=True), start=1
     ):
         yield f"region {number}: {share:7.2%} of the picture  {region_name(region)}"
     for (below, above), share in job.overlaps().items():
-        yield (
-            f"overlap: {share:7.2%} of the picture is in regions {below + 1} and {above + 1}; "
-            f"{above + 1} lies on top, over {share / job.coverage[below]:.0%} of {below + 1}"
-        )
+        covered = share / job.coverage[below]
+        if covered >= HIDDEN:
+            said = (
+                f"region {above + 1} lies on top of {covered:.0%} of region {below + 1}, of which "
+                f"hardly anything will show; give {below + 1} after {above + 1} for it to lie on top"
+            )
+            warnings.warn(LocstyleWarning(said, place=f"regions[{below}].mask"), stacklevel=2)
+        else:
+            yield (
+                f"overlap: {share:7.2%} of the picture is in regions {below + 1} and {above + 1}; "
+                f"{above + 1} lies on top, over {covered:.0%} of {below + 1}"
+            )
 
 
 def report_lines(report: Report, written: Written) -> Iterator[str]:
@@ -70,14 +86,7 @@ def with_all_seconds(report: Report, seconds: Mapping[str, float]) -> Report:
 def region_name(region: Region) -> str:
     """A region as the command line writes it: `sky.png=neon@0.8`."""
     mask = region.mask if isinstance(region.mask, str) else _kind(region.mask)
-    return f"{mask}={','.join(_styling(one) for one in region.stylings)}"
-
-
-def _styling(one: Styling) -> str:
-    style = one.style if isinstance(one.style, str) else getattr(one.style, "name", "")
-    strength = f"@{one.strength:g}" if one.strength != 1 else ""
-    start, stop = one.window
-    return f"{style}{strength}" + (f":{start:g}-{stop:g}" if one.window != (0, 1) else "")
+    return f"{mask}={','.join(write_styling(one) for one in region.stylings)}"
 
 
 def _kind(mask: object) -> str:

@@ -17,6 +17,7 @@ from locstyle.cli.shared import (
     sampling_options,
 )
 from locstyle.edit import Edit
+from locstyle.edit.recipe import to_yaml
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=PATH)
 @sampling_options
 @click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option("--size", type=int, help="Working size in pixels a side, instead of the recipe's.")
+@click.option("--dry-run", is_flag=True, help="Print the recipe as it would be run, and stop.")
 @download_option
 @running_options
 @click.pass_obj
@@ -36,7 +39,9 @@ def run(
     solver: str | None,
     steps: int | None,
     seed: int | None,
+    size: int | None,
     quick: bool,
+    dry_run: bool,
     download: bool,
     **given: Any,
 ) -> None:
@@ -48,11 +53,14 @@ def run(
     is_picture = recipe.suffix.lower() == ".png"
     edit = _carried(recipe) if is_picture else Edit.open(recipe)
     edit = edit.previewed() if quick else edit
-    named: dict[str, Any] = {"solver": solver, "steps": steps, "seed": seed}
+    named: dict[str, Any] = {"solver": solver, "steps": steps, "seed": seed, "size": size}
     edit = replace(edit, **{key: value for key, value in named.items() if value is not None})
     # Whoever sends a picture must not make a model come along.
     fetch = download or not is_picture
-    run_and_save(host, edit, Running(**given), inputs=(recipe,), download=fetch)
+    if dry_run:
+        click.echo(to_yaml(edit.to_dict()), nl=False)
+    else:
+        run_and_save(host, edit, Running(**given), inputs=(recipe,), download=fetch)
 
 
 def _carried(picture: Path) -> Edit:

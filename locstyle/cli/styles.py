@@ -13,7 +13,7 @@ from locstyle.errors import StyleError
 @click.command()
 @json_option
 def styles(as_json: bool) -> None:
-    """List the styles in ./loras and the shipped ones."""
+    """List the styles in this folder, in ./loras, and the shipped ones."""
     from locstyle.style import list_styles
 
     found = [_facts(path) for path in list_styles()]
@@ -23,9 +23,7 @@ def styles(as_json: bool) -> None:
     for style in found:
         click.echo(_line(style))
     if not found:
-        click.echo(
-            "none; make one with: locstyle train lora PICTURE -o loras/NAME.safetensors", err=True
-        )
+        click.echo("none; make one with: locstyle train lora PICTURE -o NAME.safetensors", err=True)
 
 
 def _facts(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Finding styles: a path, or a name in ./loras or among the shipped ones."""
+"""Finding styles: a path, or a name in this folder, in ./loras or among the shipped ones."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 
 from locstyle.errors import StyleError, did_you_mean
 from locstyle.files import PICTURES, is_file, is_folder
+from locstyle.style.header import read_header
 
 
 def find_style(name: str | Path) -> Path:
-    """The file of a style: a path as given, or a name in ./loras or among the shipped styles.
+    """The file of a style: a path as given, or a name: of a .safetensors file in this folder or in
+    ./loras, or of a shipped style.
 
     Raises:
         StyleError: nothing there; offers the nearest name.
     """
     path = Path(name)
-    if is_file(path) or is_folder(path):
+    if is_file(path) or (is_folder(path) and not is_file(f"{path}.safetensors")):
         return path
-    for folder in _folders():
-        for candidate in (folder / path, folder / f"{path}.safetensors"):
+    for folder in (Path(), *_folders()):
+        for candidate in (folder / f"{path}.safetensors", folder / path):
             if is_file(candidate) or is_folder(candidate):
                 return candidate
     known = [style.stem for style in list_styles()]
@@ -40,12 +42,23 @@ def nearest_file(path: Path, endings: Collection[str]) -> str | None:
 
 
 def list_styles() -> list[Path]:
-    """The style files in ./loras and the shipped ones; ./loras hides a shipped namesake."""
+    """The styles in this folder, in ./loras, and the shipped ones; the first hide namesakes.
+
+    In this folder only what we wrote counts: other tools keep whole models in such files.
+    """
     found: dict[str, Path] = {}
-    for folder in _folders():
+    for folder in (Path(), *_folders()):
         for path in sorted(folder.glob("*.safetensors")):
-            found.setdefault(path.stem, path)
+            if folder != Path() or _is_ours(path):
+                found.setdefault(path.stem, path)
     return [found[name] for name in sorted(found)]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return "locstyle.format" in read_header(path)
+    except StyleError:
+        return False
 
 
 def _folders() -> Iterator[Path]:
