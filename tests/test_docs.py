@@ -206,7 +206,7 @@ def test_the_selection_page_knows_every_source_and_refinement():
     for name in SOURCES:
         assert re.search(rf"^\| .*`{name}:", page, re.MULTILINE), name
         assert f"{name}:" in examples and f'"{name}:"' in grammar
-    rows = dict(re.findall(r"^\| `(\w+)(?::\d+)?` \| ([^;|]*)", page, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)(?::[\d.]+)?` \| ([^;|]*)", page, re.MULTILINE))
     for name, refinement in REFINEMENTS.items():
         assert rows[name].strip() == refinement.does and f'"{name}"' in grammar
 

@@ -33,7 +33,7 @@ def region_lines(job: Job) -> Iterator[str]:
         if covered >= HIDDEN:
             said = (
                 f"region {above + 1} lies on top of {covered:.0%} of region {below + 1}, of which "
-                f"hardly anything will show; give {below + 1} after {above + 1} for it to lie on top"
+                f"hardly anything will show; to have it on top, give it after {above + 1}"
             )
             warnings.warn(LocstyleWarning(said, place=f"regions[{below}].mask"), stacklevel=2)
         else:

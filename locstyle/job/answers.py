@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Segmenting
-from locstyle.errors import SegmenterError
+from locstyle.errors import PluginError, SegmenterError
 from locstyle.job.returned import check_segments
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
@@ -38,13 +39,23 @@ class Answers:
             return self._everything[key]
         name, size = segmenter.name, self.photo.size
         made, embedding = self._looked(key, segmenter, prompt)
-        check_prompt(name, prompt, size, made.prompts)
+        check_prompt(name, prompt, size, made.prompts, self._able(prompt))
         answer = embedding.segment(prompt)
         found = check_segments(answer, size, self.host.whose("segmenters", name))
         if not found:
             raise SegmenterError(f"segmenter {name!r} found nothing")
         if prompt.everything:
             self._everything[key] = found
+        return found
+
+    def _able(self, prompt: Prompt) -> list[str]:
+        """The segmenters that say they answer such a prompt."""
+        found = []
+        for name in self.host.names("segmenters"):
+            with suppress(PluginError):  # two plugins claim the name
+                factory = self.host.find("segmenters", name).factory
+                if prompt.kinds <= set(getattr(factory, "prompts", ())):
+                    found.append(name)
         return found
 
     def _looked(
@@ -55,6 +66,7 @@ class Answers:
             made: Segmenter = self.host.segmenter(
                 segmenter.name, segmenter.options, preset=segmenter.preset
             )
-            check_prompt(segmenter.name, prompt, self.photo.size, made.prompts)
+            able = self._able(prompt)
+            check_prompt(segmenter.name, prompt, self.photo.size, made.prompts, able)
             self._made[key] = made, embedded(made, self.photo.srgb.convert("RGB"))
         return self._made[key]

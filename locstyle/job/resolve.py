@@ -15,6 +15,7 @@ from locstyle.engine.trajectory import Inversion
 from locstyle.errors import MaskError, RecipeError, at
 from locstyle.files import check_output
 from locstyle.job.frames import Detail, Frame, frames_of
+from locstyle.job.prompts import warn_of_syntax
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
 from locstyle.job.styles import check_settings, region_styles, style_places
@@ -126,6 +127,7 @@ def resolve(edit: Edit, backbone: Backbone, host: Host, *, output: str | Path | 
     selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
     masks = selector.masks(edit.regions)
     styles = region_styles(edit, fusion, backbone, host)
+    warn_of_syntax(edit, styles)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
     frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
     said, digest = settled.written(edit, options, frames), selector.list_sha256

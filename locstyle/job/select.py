@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SMALLEST = 0.001
 """A region that covers a smaller share of the picture is probably not what was meant."""
 
+FAINT = 5 / 255
+"""What is meant as black in a mask, though it is not 0."""
+
 _OPERATORS = {"+": or_, "-": sub, "&": and_}
 _SHOWN = 5  # segments an error names
 
@@ -83,6 +86,7 @@ class Selector:
             else:
                 mask = read_mask(region.mask, self.photo, where=where)
         _warn_if_small(mask, where)
+        _warn_if_faint(mask, where)
         return mask
 
     def find(self, selection: Selection, where: str, claims: Sequence[Mask] = ()) -> Mask:
@@ -266,5 +270,20 @@ def _warn_if_small(mask: Mask, where: str) -> None:
         said = (
             f"covers {mask.area:.3%} of the picture, about {pixels:.0f} pixels; hardly anything of "
             "it will show"
+        )
+        warnings.warn(LocstyleWarning(said, place=where), stacklevel=4)
+
+
+def _warn_if_faint(mask: Mask, where: str) -> None:
+    """Of black that is not quite 0: JPEGs and scans have it, and all of the photo would change."""
+    if not (mask.patch.is_floating_point() and mask.patch.numel()):
+        return
+    height, width = mask.size
+    faint = int(((mask.patch > 0) & (mask.patch <= FAINT)).sum())
+    black = height * width - int((mask.patch > 0).sum())
+    if faint > height * width / 10 and black < faint / 10:
+        said = (
+            f"{faint / (height * width):.0%} of it is nearly black, up to {FAINT * 255:.0f} of "
+            "255, and changes faintly as well; refine it with |above:0.1 for black to be black"
         )
         warnings.warn(LocstyleWarning(said, place=where), stacklevel=4)

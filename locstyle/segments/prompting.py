@@ -20,8 +20,16 @@ _FAINTEST_BOX = 0.1  # a segment that fits its box worse than this is not what t
 _SHOWN = 3  # candidates an error names
 
 
-def check_prompt(name: str, prompt: Prompt, size: tuple[int, int], prompts: frozenset[str]) -> None:
+def check_prompt(
+    name: str,
+    prompt: Prompt,
+    size: tuple[int, int],
+    prompts: frozenset[str],
+    able: Sequence[str] = (),
+) -> None:
     """Refuses what a segmenter does not answer, for a picture (height, width).
+
+    `able`: the segmenters that do, for the message.
 
     Raises:
         SegmenterError: a kind not among `prompts`, or points, boxes or scribbles not in the
@@ -32,6 +40,7 @@ def check_prompt(name: str, prompt: Prompt, size: tuple[int, int], prompts: froz
         raise SegmenterError(
             f"segmenter {name!r}: does not answer {' or '.join(stray)}; it answers "
             f"{', '.join(sorted(prompts))}"
+            + (f"; --segmenter {' or '.join(able)} does" if able else "")
         )
     height, width = size
     picture = (

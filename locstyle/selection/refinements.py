@@ -29,6 +29,7 @@ REFINEMENTS: Mapping[str, Refinement] = MappingProxyType(
         "shrink": Refinement("draw back", "pixels"),
         "feather": Refinement("soften the edge, to both sides", "pixels"),
         "smooth": Refinement("round off what is ragged", "pixels"),
+        "above": Refinement("keep what is stronger than this, hard-edged", "a share"),
         "fill": Refinement("close holes"),
         "largest": Refinement("keep the largest pieces", "how many", True, 1, True),
         "invert": Refinement("what is left out"),
