@@ -121,10 +121,11 @@ class Editor:
         turns = self.backbone.turns
         tell = turns.told(on_step or ignore)
         job = edit if isinstance(edit, Job) else self.resolve(edit)
-        spent, self._spent = self._spent, {}
-        clock = Clock("report", spent | {"resolve": job.seconds})
         who = self.host.whose("fusions", job.edit.fusion.name)
         with turns.take("an edit", alone=True), torch.inference_mode():
+            spent, self._spent = self._spent, {}
+            # Only now: waiting for other threads is no part of what this edit takes.
+            clock = Clock("report", spent | {"resolve": job.seconds})
             self.backbone.seal.check()
             drawing = Drawing(who, max_rows, check_inversion, clock.phase)
             pieces, drawn = self._draw(job, drawing, tell)

@@ -238,7 +238,7 @@ def test_nothing_starts_from_the_on_step_of_a_training(
     editor: ls.Editor, model: UNetBackbone, inside: Callable[[ls.Editor, ls.Edit], object]
 ) -> None:
     def on_step(step: ls.Step) -> None:
-        with pytest.raises(ls.BusyError, match="in the middle of a LoRA's training"):
+        with pytest.raises(ls.BusyError, match="in the middle of an adaptation"):
             inside(editor, an_edit(model, 2))
 
     maker = editor.host.style_encoder("lora", {"steps": 1, "crops": 1})
