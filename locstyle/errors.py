@@ -12,7 +12,7 @@
     ├─ BusyError        something started in the middle of something else on the same backbone
     ├─ SiteError        a layer that does not exist or cannot be intervened on
     ├─ DenoiseError     numbers that stopped being finite during inversion or denoising
-    └─ PluginError      a plugin that failed to import, register, or collides with another
+    └─ PluginError      a plugin that failed to load, or returned what cannot be used
 
 A message says where · what we got · what we accept · what to do: lower case, no full stop.
 Where in an edit an error or a warning belongs is its `place`, for whoever shows it there.
@@ -154,7 +154,8 @@ class DenoiseError(LocstyleError):
 
 
 class PluginError(LocstyleError):
-    """A plugin that failed to import or register; names its distribution."""
+    """A plugin that failed to load, or returned what cannot be used; names it and its
+    distribution."""
 
 
 def shown(value: object) -> str:

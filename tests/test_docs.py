@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,18 @@ from locstyle.edit import Edit, Region
 from locstyle.edit.recipe import from_yaml
 
 DOCS = Path(__file__).parents[1] / "docs"
+
+
+def script(name: str) -> ModuleType:
+    """A module of scripts/."""
+    spec = spec_from_file_location(name, DOCS.parent / "scripts" / f"{name}.py")
+    assert spec and spec.loader
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+write_docs = script("write_docs")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -72,8 +85,27 @@ def test_what_the_plugin_page_offers_passes_the_kit(module, tmp_path, monkeypatc
     np.save("likeness.npy", np.random.default_rng(1).normal(size=(3, 8)))
     kit.check_segmenter(module("acme_contrast").Contrast)
     kit.check_style_encoder(module("acme_shuffle").Shuffle)
-    kit.check_fusion(module("acme_plain").Plain)
     kit.check_metric(module("acme_likeness").Likeness)
+
+
+def test_the_generated_parts_of_the_pages_are_as_the_code_says():
+    for page, parts in write_docs.generated().items():
+        text = (DOCS.parent / page).read_text(encoding="utf-8")
+        for mark, part in parts.items():
+            assert write_docs.replaced(text, mark, part) == text, (
+                f"{page}: run python scripts/write_docs.py"
+            )
+
+
+def test_the_plugin_page_has_every_public_name_with_its_fields():
+    page = (DOCS / "plugins.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `ls\.(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert set(ls.__all__) == set(rows)
+    for name in ls.__all__:
+        public = getattr(ls, name)
+        named = [f.name for f in fields(public)] if is_dataclass(public) else []
+        for field in (*named, *getattr(public, "_fields", ())):
+            assert field.startswith("_") or f"`{field}`" in rows[name], f"{name}.{field}"
 
 
 def test_the_plugin_page_shows_the_whole_kit():
@@ -110,10 +142,11 @@ def test_the_intervention_of_the_plugin_page_takes_what_it_declares(module, back
     assert torch.allclose(*found, atol=1e-5) and not torch.allclose(found[0], plain.latent)
 
 
-def test_the_fusion_of_the_plugin_page_passes_its_own_test(module, plugin_host, tiny_editor):
+def test_the_fusion_of_the_plugin_page_passes_its_own_tests(module, plugin_host, tiny_editor):
     module("acme_plain")
-    page = module("test_plain")
+    page = module("test_acme_plain")
     page.test_plain_styles_the_region_and_nothing_else(plugin_host, tiny_editor)
+    page.test_plain_keeps_what_fusions_promise()
 
 
 def test_the_metric_of_the_plugin_page_measures_once_its_weights_are_there(
@@ -150,7 +183,7 @@ def test_every_module_of_the_plugin_page_is_used_here():
         "acme_likeness",
         "acme_backbone",
     }
-    assert set(modules()) == named | {"test_plain"}
+    assert set(modules()) == named | {"test_acme_plain"}
 
 
 def test_the_recipe_page_shows_a_recipe_with_every_key():

@@ -61,6 +61,8 @@ class Branch:
 
 
 Predictions = Mapping[str, Tensor]
+"""What the network said in a step, by the branch's name: raw predictions [1, channels, h, w]."""
+
 Compose = Callable[[Predictions, Call], Tensor]
 """Turns the branches' predictions [1, channels, h, w] into the one that moves the latent."""
 
