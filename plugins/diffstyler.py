@@ -37,7 +37,7 @@ class DiffStyler:
         attention_share: float = 0.5  # first part of the schedule with shared q, k in region rows
         feature_share: float = 0.6  # first part of the schedule with shared features in region rows
         base_attention_share: float = 1.0  # the same for rows of the background
-        base_feature_share: float = 1.0
+        base_feature_share: float = 1.0  # the same for their features
         feature_source: Literal["self", "base"] = (
             "base"  # whose source row: the region's LoRA, or none
         )

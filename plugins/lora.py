@@ -37,7 +37,7 @@ class LoRA:
 
     @dataclass(frozen=True)
     class Options(ls.Learning):
-        rank: int = 16
+        rank: int = 16  # of each layer's update: more holds more, and a larger file
         targets: Literal["attention", "full"] = "full"  # full: convolutions and feed-forward too
         min_snr: bool = False  # weigh noise levels by min-SNR-5 instead of all alike
         zoom: float = 1.0  # crops are enlarged up to this much; 1: strokes keep their size

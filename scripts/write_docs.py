@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import locstyle as ls
+from locstyle.plugin.options import options_table, presets_table, written
 
 ROOT = Path(__file__).parent.parent
 THEMES = {
@@ -45,7 +46,42 @@ def main() -> None:
 
 def generated() -> dict[str, dict[str, str]]:
     """By page and mark, what stands there."""
-    return {"docs/plugins.md": {"public names": public_names()}}
+    host = ls.Host()
+    methods = ("diffstyler", "singlepass", "magicstyle", "vct", "deadiff")
+    return {
+        "docs/plugins.md": {"public names": public_names()},
+        "docs/options.md": {
+            kind.replace("_", " "): every_option(host, kind)
+            for kind in ("fusions", "style_encoders", "segmenters")
+        },
+        "docs/methods.md": {
+            **{f"options of {name}": options(host, "fusions", name) for name in methods},
+            "options of concept": options(host, "style_encoders", "concept"),
+        },
+    }
+
+
+def every_option(host: ls.Host, kind: str) -> str:
+    """A table for each contribution of a kind."""
+    tables = (f"\n### {name}\n\n{options(host, kind, name)}" for name in host.names(kind))
+    return "".join(tables) + "\n"
+
+
+def options(host: ls.Host, kind: str, name: str) -> str:
+    """The options of a contribution: defaults, what each preset changes, types and meanings."""
+    factory = host.find(kind, name).factory
+    presets = presets_table(factory)
+    heads = ["option", "default", *(f"`--preset {preset}`" for preset in presets), "what it is"]
+    lines = [heads, ["---"] * len(heads)]
+    for option, facts in options_table(factory).items():
+        changed = [changes.get(option, _SAME) for changes in presets.values()]
+        values = ["" if value is _SAME else f"`{written(value)}`" for value in changed]
+        meaning = f"{facts['meaning']} ({facts['type']})"
+        lines.append([f"`{option}`", f"`{written(facts['default'])}`", *values, meaning])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+_SAME = object()
 
 
 def replaced(text: str, mark: str, part: str) -> str:

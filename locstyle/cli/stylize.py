@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
+from locstyle.cli.options import Styling
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import (
     PATH,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from locstyle.plugin.host import Host
 
 
-@click.command()
+@click.command(cls=Styling)
 @click.argument("photo", type=PATH)
 @click.option(
     "-r",
@@ -53,11 +54,19 @@ if TYPE_CHECKING:
 )
 @click.option("--negative", default="", help="What to stay away from.")
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
-@click.option("--fusion", default="singlepass", show_default=True, help="See `locstyle plugins`.")
+@click.option(
+    "--fusion",
+    default="singlepass",
+    show_default=True,
+    help="See `locstyle plugins`; with --help as well, its options are shown.",
+)
 @click.option("--preset", help="A preset of the fusion.")
 @fusion_options("-O")
 @click.option(
-    "--segmenter", default="classic", show_default=True, help="Who finds what regions ask for."
+    "--segmenter",
+    default="classic",
+    show_default=True,
+    help="Who finds what regions ask for.",
 )
 @click.option("--segmenter-preset", help="A preset of the segmenter.")
 @fusion_options("-S", "--segmenter-option", "segmenter_options")

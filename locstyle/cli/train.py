@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from locstyle.cli.options import Training
 from locstyle.cli.shared import (
     PATH,
     device_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from locstyle.style import Style
 
 
-@click.command()
+@click.command(cls=Training)
 @click.argument("encoder")
 @click.argument("images", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="The .safetensors file to write.")
@@ -54,7 +55,8 @@ def train(
 ) -> None:
     """Learn a style from IMAGES with an ENCODER.
 
-    `locstyle plugins` lists them. A training that was stopped goes on from OUTPUT's `.resume` file
+    `locstyle plugins` lists them, and `locstyle train ENCODER --help` shows what options one takes.
+    A training that was stopped goes on from OUTPUT's `.resume` file
     when the same command is given again.
     """
     host: Host = ctx.obj

@@ -15,8 +15,8 @@ class Learning:
         RecipeError: no batch, or fewer than no crops.
     """
 
-    steps: int = 300
-    lr: float = 2e-3
+    steps: int = 300  # of training
+    lr: float = 2e-3  # learning rate
     batch: int = 4  # pictures a step
     crops: int = 64  # random crops made beforehand; 0: whole pictures only
     flips: bool = False  # mirror every other picture; a hatching's direction is lost
@@ -24,7 +24,7 @@ class Learning:
     # of crops the half
     warmup: int = 0  # steps over which the learning rate rises
     decay: float = 0.0  # share of the learning rate lost by the last step
-    weight_decay: float = 0.0
+    weight_decay: float = 0.0  # AdamW's
     stratified: bool = True  # spread the timesteps of a batch evenly
     resample: bool = False  # draw the latents from the VAE's posterior anew at every step
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from locstyle.errors import PluginError, RecipeError, at, did_you_mean, shown
+from locstyle.plugin.meanings import meanings
 
 
 def build_options(
@@ -61,12 +62,42 @@ def check_options(factory: object, where: str) -> None:
 
 
 def options_table(factory: object) -> dict[str, dict[str, object]]:
-    """Name → {type, default} of every option of a factory, for listings."""
+    """Name → {type, default, meaning} of every option of a factory, for listings."""
     kind = getattr(factory, "Options", None)
     if kind is None:
         return {}
-    hints, defaults = _hints(kind), kind()
-    return {n: {"type": describe(h), "default": getattr(defaults, n)} for n, h in hints.items()}
+    hints, defaults, said = _hints(kind), kind(), meanings(kind)
+    return {
+        name: {
+            "type": describe(hint),
+            "default": getattr(defaults, name),
+            "meaning": said.get(name, ""),
+        }
+        for name, hint in hints.items()
+    }
+
+
+def presets_table(factory: object) -> dict[str, dict[str, object]]:
+    """Name → what a preset changes of the defaults, by option."""
+    presets: Mapping[str, object] = getattr(factory, "PRESETS", {})
+    names = options_table(factory)
+    return {
+        preset: {
+            name: getattr(made, name)
+            for name, facts in names.items()
+            if getattr(made, name) != facts["default"]
+        }
+        for preset, made in presets.items()
+    }
+
+
+def written(value: object) -> str:
+    """An option's value as it is typed after KEY=."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value) or '""'
 
 
 def describe(hint: object) -> str:
