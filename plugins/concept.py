@@ -78,7 +78,7 @@ class Concept:
         placeholder made of the style's name, alone, and the prompt's words are where it starts.
 
         Raises:
-            StyleError: no picture.
+            StyleError: no picture, or a prompt whose placeholder does not fit into the text window.
             DenoiseError: the training diverged.
         """
         o, pictures = self.options, [ls.style_picture(image) for image in images]

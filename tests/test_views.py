@@ -42,6 +42,18 @@ def test_whole_pictures_keep_their_shape_and_stand_by_size(backbone: UNetBackbon
     assert 0 <= float(wide.min()) and float(wide.max()) <= 1
 
 
+def test_whole_pictures_are_mirrored_by_a_coin_a_draw(backbone: UNetBackbone) -> None:
+    """`CrystalNeuro/visual-concept-translator` tosses it whenever a picture is loaded."""
+    (pair,) = ls.Views(crops=0, flips=True).of([picture((32, 32))], backbone, 0)
+    assert len(pair) == 2 and torch.equal(pair[0].flip(-1), pair[1])
+    latents = ls.Latents([pair], backbone, 0)
+    way = backbone.encode(pair[:1])
+    seen = [bool(torch.equal(latents.draw(1), way)) for _ in range(64)]
+    assert 16 < sum(seen) < 48
+    (hues,) = ls.Views(crops=0, hues=True).of([picture((32, 32))], backbone, 0)
+    assert len({tuple(one.mean((1, 2)).tolist()) for one in hues}) == 6
+
+
 def test_views_and_draws_come_from_the_seed_alone(backbone: UNetBackbone) -> None:
     def drawn(seed: int) -> torch.Tensor:
         torch.manual_seed(seed + 100)  # the global generator plays no part

@@ -19,7 +19,9 @@ class Learning:
     lr: float = 2e-3  # learning rate
     batch: int = 4  # pictures a step
     crops: int = 64  # random crops made beforehand; 0: whole pictures only
-    flips: bool = False  # mirror every other picture; a hatching's direction is lost
+    flips: bool = (
+        False  # mirror every other crop, of whole pictures every other draw: directions go
+    )
     size: int | None = None  # side of a training picture in pixels; None: the backbone's own,
     # of crops the half
     warmup: int = 0  # steps over which the learning rate rises

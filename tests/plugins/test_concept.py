@@ -176,3 +176,9 @@ def test_the_encoder_is_registered_under_its_name() -> None:
 
     with ls.Host(allow=()).temporarily(plugin) as host:
         assert host.style_encoder("concept", {"words": 4}, preset="reference").options.words == 4
+
+
+def test_a_prompt_that_ends_before_its_placeholder_is_refused(backbone: UNetBackbone) -> None:
+    for prompt in ("abcdefghijklmnopqrstuvw <ink>", "abcdefghijklm <ink>"):
+        with pytest.raises(ls.StyleError, match=r"prompt: '<ink>' does not fit .* say less"):
+            learn(backbone, request=replace(REQUEST, prompt=prompt))

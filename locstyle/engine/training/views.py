@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +25,9 @@ class Views:
 
     `crops`: how many random squares are cut beforehand; 0 takes the whole pictures. `zoom`: crops
     are enlarged up to this much; 1 keeps strokes as large as an edit shows them. `flips`: mirror
-    every other one. `hues`: swap its colour channels. `size`: its side in pixels; None takes the
-    backbone's own, for crops the half.
+    every other one. `hues`: swap its colour channels. Both are drawn for each crop; a whole picture
+    stands there in every way, so that they are drawn each time it is. `size`: its side in pixels;
+    None takes the backbone's own, for crops the half.
     """
 
     crops: int = 64
@@ -41,18 +43,31 @@ class Views:
         side = -(-(self.size or usual) // multiple) * multiple
         drawn = generator(seed, "crops")
         found: dict[tuple[int, ...], list[Tensor]] = {}
+        if self.crops:
+            made = self._crops(images, side, backbone.native, drawn)
+        else:
+            made = (way for image in images for way in self._ways(_whole(image, side, multiple)))
+        for picture in made:
+            found.setdefault(tuple(picture.shape), []).append(picture)
+        return [torch.stack(same).to(backbone.device) for same in found.values()]
+
+    def _crops(
+        self, images: Sequence[Image], side: int, native: int, drawn: torch.Generator
+    ) -> Iterator[Tensor]:
         for index in range(max(self.crops, len(images))):
             image = images[index % len(images)]
-            if self.crops:
-                picture = _crop(image, side, side / backbone.native, self.zoom, drawn)
-            else:
-                picture = _whole(image, side, multiple)
+            picture = _crop(image, side, side / native, self.zoom, drawn)
             if self.flips and torch.rand((), generator=drawn) < 0.5:
                 picture = picture.flip(-1)
             if self.hues:
                 picture = picture[torch.randperm(3, generator=drawn)]
-            found.setdefault(tuple(picture.shape), []).append(picture)
-        return [torch.stack(same).to(backbone.device) for same in found.values()]
+            yield picture
+
+    def _ways(self, picture: Tensor) -> Iterator[Tensor]:
+        """A whole picture in every way it may be drawn."""
+        for channels in permutations(range(3)) if self.hues else [(0, 1, 2)]:
+            for one in (picture, picture.flip(-1)) if self.flips else (picture,):
+                yield one[list(channels)]
 
 
 class Latents:
