@@ -85,6 +85,7 @@ class Concept:
         course = ls.Course(f"concept {ls.__version__}", o, pictures, backbone, request)
         placeholder, prompt, init = read_prompt(request, o.init)
         vectors = _vectors(backbone, init, o.words).requires_grad_()
+        _check_fits(backbone, prompt, {placeholder: vectors})
 
         def states(rows: int) -> Tensor:  # anew, since the words change from step to step
             return backbone.text(prompt, {placeholder: vectors}).states.expand(rows, -1, -1)
@@ -107,6 +108,18 @@ def read_prompt(request: ls.StyleRequest, init: str) -> tuple[str, str, str]:
         return f"<{name}>", f"<{name}>", init or request.prompt or request.name
     rest = request.prompt.replace(named[0], " ").strip()
     return named[0], request.prompt, init or rest or named[0].strip("<>")
+
+
+def _check_fits(backbone: ls.Backbone, prompt: str, words: Mapping[str, Tensor]) -> None:
+    """Refuses a prompt whose end, with the placeholder in it, the text encoder does not see."""
+    text = backbone.text(prompt, words)
+    for placeholder, vectors in words.items():
+        first, end = text.spans.get(placeholder, (0, 0))
+        if end - first < len(vectors):
+            raise ls.StyleError(
+                f"prompt: {placeholder!r} does not fit into the text window, which ends before "
+                f"{text.cut!r}; say less before it"
+            )
 
 
 def _vectors(backbone: ls.Backbone, init: str, count: int) -> Tensor:

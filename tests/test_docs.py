@@ -197,7 +197,9 @@ def test_the_recipe_page_shows_a_recipe_with_every_key():
 
 def test_the_recipe_page_lists_every_key_and_default():
     text = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    edit_part, region_part = text.split("## The edit")[1].split("## A region")
+    edit_part, region_part = (
+        text.split(f"\n## {title}\n")[1].split("\n## ")[0] for title in ("The edit", "A region")
+    )
     for kind, part in ((Edit, edit_part), (Region, region_part)):
         rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", part, re.MULTILINE))
         assert set(rows) - {"locstyle"} == {f.name for f in fields(kind)}
