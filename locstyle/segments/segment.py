@@ -167,6 +167,16 @@ def overlaps(some: Sequence[Segment], others: Sequence[Segment]) -> NDArray[np.f
     return np.asarray(pairs, np.float64)
 
 
+def containments(segments: Sequence[Segment]) -> NDArray[np.float64]:
+    """The share of each segment's pixels that each other one has, too: [N, N]; nothing decoded."""
+    if not segments:
+        return np.zeros((0, 0))
+    coded = [segment.coco for segment in segments]
+    # For a "crowd", COCO divides by the first one's area alone.
+    pairs = _mask_tools().iou(coded, coded, [1] * len(coded))
+    return np.asarray(pairs, np.float64)
+
+
 def points_inside(
     segments: Sequence[Segment], points: Sequence[tuple[float, float]]
 ) -> NDArray[np.bool_]:

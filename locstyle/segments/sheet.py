@@ -1,4 +1,7 @@
-"""The contact sheet of segments: all of them numbered on the photo, then each one by itself."""
+"""The contact sheet of segments: all of them numbered on the photo, then each one by itself.
+
+The eight that people ask for first stand large; what lies in one of them stands after it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from locstyle.segments import Segment
+from locstyle.segments.nesting import USEFUL, families
 from locstyle.sheet import GAP, INK, PAPER, contact_sheet
 
 CELL, COLUMNS, MOST_CELLS = 200, 6, 96
+LARGE, LARGE_COLUMNS = 304, 4
 WIDTH = COLUMNS * (CELL + GAP) - GAP  # of the overlay, pixels; also its greatest height
 _LINE = 20
 _GOLDEN = (5**0.5 - 1) / 2
@@ -23,22 +28,36 @@ Pixels = NDArray[np.uint8]
 def segment_sheet(picture: Image.Image, segments: Sequence[Segment]) -> Image.Image:
     """The sheet of a picture's segments, numbered from 1 in their order.
 
-    At most about 1300 x 5000 pixels whatever the picture: of more than 96 segments the first stand
-    alone, all are on the overlay. Full-size masks are decoded one at a time.
+    First, large, the `USEFUL` largest that lie in no other; then, small, what lies in each of them,
+    and the rest, each followed by what lies in it. At most about 1300 x 5000 pixels whatever the
+    picture: of more than 96 segments so many stand alone, all are on the overlay. Full-size masks
+    are decoded one at a time.
     """
     size = _sheet_size((picture.height, picture.width))
     small = [shrunk(segment, size) for segment in segments]
     scaled = picture.convert("RGB").resize(size[::-1], Image.Resampling.BOX)
     head, hidden = overlay(scaled, small)
     remarks = _remarks(len(segments), hidden)
-    thumb = scaled.copy()
-    thumb.thumbnail((CELL, CELL), Image.Resampling.BOX)
-    pairs = zip(segments[:MOST_CELLS], small, strict=False)
-    cells = [
-        (_label(number, segment), _alone(thumb, low, colour(number)))
-        for number, (segment, low) in enumerate(pairs, start=1)
-    ]
-    return _stacked(head, remarks, contact_sheet(cells, COLUMNS, cell=CELL))
+    order = families(small)
+    first = [family[0] for family in order[:USEFUL]]
+    inside = {family[0]: family[1:] for family in order}
+    folded = [i for one in first for i in inside[one]]
+    rest = folded + [i for family in order[USEFUL:] for i in family]
+    labels = {i: _label(i + 1, segment) for i, segment in enumerate(segments)}
+    for parent, parts in inside.items():
+        labels[parent] += f" + {len(parts)} in it" if parts else ""
+        labels |= {part: f"{labels[part]}, in {parent + 1}" for part in parts}
+
+    def cells(indices: Sequence[int], side: int) -> list[tuple[str, Image.Image]]:
+        thumb = scaled.copy()
+        thumb.thumbnail((side, side), Image.Resampling.BOX)
+        return [(labels[i], _alone(thumb, small[i], colour(i + 1))) for i in indices]
+
+    grids = [contact_sheet(cells(first, LARGE), LARGE_COLUMNS, cell=LARGE)]
+    if rest:
+        rest = rest[: MOST_CELLS - len(first)]
+        grids.append(contact_sheet(cells(rest, CELL), COLUMNS, cell=CELL))
+    return _stacked(head, remarks, grids)
 
 
 def overlay(picture: Image.Image, segments: Sequence[Segment]) -> tuple[Image.Image, list[int]]:
@@ -159,16 +178,21 @@ def _remarks(count: int, hidden: Sequence[int]) -> list[str]:
         numbers = ", ".join(map(str, hidden[:20])) + (", …" if len(hidden) > 20 else "")
         remarks.append(f"wholly under others: {numbers}")
     if count > MOST_CELLS:
-        remarks.append(f"by itself: the first {MOST_CELLS} of {count}")
+        remarks.append(f"by themselves: {MOST_CELLS} of {count}")
     return remarks
 
 
-def _stacked(head: Image.Image, remarks: Sequence[str], grid: Image.Image) -> Image.Image:
+def _stacked(
+    head: Image.Image, remarks: Sequence[str], grids: Sequence[Image.Image]
+) -> Image.Image:
     top = GAP + head.height + GAP + _LINE * len(remarks)
-    sheet = Image.new("RGB", (WIDTH + 2 * GAP, top + grid.height), PAPER)
+    height = top + sum(grid.height for grid in grids)
+    sheet = Image.new("RGB", (WIDTH + 2 * GAP, height), PAPER)
     sheet.paste(head, (GAP + (WIDTH - head.width) // 2, GAP))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
     for line, text in enumerate(remarks):
         pen.text((GAP, GAP + head.height + GAP // 2 + _LINE * line), text, fill=INK, font=font)
-    sheet.paste(grid, (0, top))
+    for grid in grids:
+        sheet.paste(grid, (0, top))
+        top += grid.height
     return sheet
