@@ -11,6 +11,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from locstyle.cli import main
 from locstyle.testing import random_style, random_tokens, random_words, tiny_backbone
 
 ROOT = Path(__file__).parents[1]
+_READMES = sorted((ROOT / "plugins").glob("*/README.md"))
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+OTHERS = ["benchmarks/README.md", *(f"plugins/{p.parent.name}/README.md" for p in _READMES)]
 ELSEWHERE = {"docs/plugins.md": "tests/test_plugin_tutorial.py"}
 PLUGINS = (
     "lora",
@@ -36,7 +39,7 @@ PLUGINS = (
     "vct",
     "classic",
 )
-PICTURES = ("photo.jpg", "painting.jpg", "one.jpg", "two.jpg", "orange.png", "pine.png")
+PICTURES = ("photo.jpg", "painting.jpg", "one.jpg", "two.jpg", "wall.jpg", "orange.png", "pine.png")
 MASKS = ("sky.png", "house.png", "tree.png", "lake.png")
 
 
@@ -157,6 +160,31 @@ def test_every_command_of_the_page_runs(page: str, host: ls.Host, folder: Path) 
                 assert done.exit_code == 0, f"{page}: {shown}\n{done.output}\n{done.exception!r}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
+def test_every_indented_command_can_be_read(page: str) -> None:
+    """Those that make a page's own figures: hours, most of them. Words in brackets are left out."""
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^    ((?:locstyle|python|make|pip) .*)$", text, re.MULTILINE):
+        name, *words = shlex.split(re.sub(r"\[.*?\]|…", "", line), comments=True)
+        (_read if name == "locstyle" else HANDLED[name])(words, line)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_python_of_the_illustrators_page_runs(
+    host: ls.Host, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs/i-want.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    editor = ls.Editor(host.backbone("mini")("mini", "cpu", None), host)
+    monkeypatch.setattr(ls.Editor, "load", lambda name: editor)
+    names: dict[str, Any] = {}
+    exec(compile(code, "i-want.md", "exec"), names)
+    assert Path("preview.png").exists() and Path("out.png").exists() and Path("so-far.png").exists()
+    names["pressed"].set()
+    with pytest.raises(names["Stopped"]):
+        editor.run(names["edit"], names["on_step"])
+
+
 def _read(words: list[str], shown: str) -> None:
     """That command and options are there; nothing is done."""
     context = click.Context(main, obj=ls.Host())
@@ -165,7 +193,8 @@ def _read(words: list[str], shown: str) -> None:
         found = command.get_command(context, words[0])
         assert found is not None, shown
         command, words = found, words[1:]
-    command.make_context("read", words, parent=context).close()
+    with suppress(click.exceptions.Exit):  # of --help
+        command.make_context("read", words, parent=context).close()
 
 
 def _installs(words: list[str], shown: str) -> None:

@@ -41,7 +41,7 @@ def _listed(changes: dict[str, object]) -> str:
     return ", ".join(f"{name}={written(value)}" for name, value in changes.items())
 
 
-class Telling(click.Command):
+class OptionsInHelp(click.Command):
     """A command whose help also shows the options of the contributions that its words name.
 
     `tells`: by kind of contribution, the flag its options follow.
@@ -62,9 +62,9 @@ class Telling(click.Command):
                 write_options(formatter, host.find(kind, name), flag)
 
 
-class Training(Telling):
+class TrainCommand(OptionsInHelp):
     tells: ClassVar = {"style_encoders": "-O"}
 
 
-class Styling(Telling):
+class StylizeCommand(OptionsInHelp):
     tells: ClassVar = {"fusions": "-O", "segmenters": "-S"}

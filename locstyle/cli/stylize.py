@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
-from locstyle.cli.options import Styling
+from locstyle.cli.options import StylizeCommand
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import (
     PATH,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from locstyle.plugin.host import Host
 
 
-@click.command(cls=Styling)
+@click.command(cls=StylizeCommand)
 @click.argument("photo", type=PATH)
 @click.option(
     "-r",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from locstyle.cli.options import Training
+from locstyle.cli.options import TrainCommand
 from locstyle.cli.shared import (
     PATH,
     device_option,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from locstyle.style import Style
 
 
-@click.command(cls=Training)
+@click.command(cls=TrainCommand)
 @click.argument("encoder")
 @click.argument("images", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="The .safetensors file to write.")

@@ -59,7 +59,7 @@ class Tiles:
         height, width = size
         if height * width <= ROOM * side * side:
             return cls.whole(size)
-        tile = _tile(size, side, multiple)
+        tile = _tile(size, max(multiple, side // multiple * multiple), multiple)
         rows = _starts(height, tile[0], multiple)
         columns = _starts(width, tile[1], multiple)
         return cls(size, tuple(Tile(top, left, *tile, size) for top in rows for left in columns))

@@ -60,3 +60,16 @@ def test_where_two_disagree_the_change_is_smooth() -> None:
 def test_a_strips_tiles_are_long(size: tuple[int, int]) -> None:
     tiles = Tiles.of(size, 32, 8)
     assert sorted(tiles.tiles[0].size) == [16, 64]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 40))
+def test_tiles_cover_the_latent_whatever_side_is_asked_for(
+    height: int, width: int, side: int
+) -> None:
+    """A side that is no multiple, such as three quarters of a small model's, left gaps of 0 / 0."""
+    tiles = Tiles.of((8 * height, 8 * width), side, 8)
+    ones = [torch.ones(tile.height, tile.width) for tile in tiles.tiles]
+    assert torch.allclose(tiles.merged(ones), torch.ones(8 * height, 8 * width))
+    assert all(tile.top % 8 == tile.left % 8 == 0 for tile in tiles.tiles)
+    assert all(tile.height % 8 == tile.width % 8 == 0 for tile in tiles.tiles)
