@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from locstyle_plugins.concept import Concept
 from locstyle_plugins.lora import LoRA
-from locstyle_plugins.reference import Reference
+from locstyle_plugins.reference import ReferenceEncoder
 from PIL import Image
 from profiles import ADOBE, PROPHOTO, SRGB, converted, muted
 
@@ -17,7 +17,7 @@ REQUEST = ls.StyleRequest("ink", "ink style", seed=3)
 ENCODERS = {
     "lora": LoRA(LoRA.Options(rank=2, steps=1, crops=2)),
     "concept": Concept(Concept.Options(words=1, steps=1, crops=2)),
-    "reference": Reference(),
+    "reference": ReferenceEncoder(),
 }
 
 
