@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 from locstyle_plugins.mini import WEIGHTS
 
+import locstyle as ls
+
 _VAE_SHARE = 0.2  # of the minutes, when both parts are trained
 
 
@@ -22,14 +24,13 @@ def world(output: Path, seed: int, count: int, size: int) -> None:
     """Write a contact sheet: one scene a column, the photo and then every style."""
     import numpy as np
     from locstyle_plugins.world import STYLES, World
-    from PIL import Image
 
     scenes = [World(seed, size).scene(number) for number in range(count)]
     columns = [
         np.concatenate([scene.photo, *(scene.render(style) for style in STYLES)])
         for scene in scenes
     ]
-    Image.fromarray(np.concatenate(columns, 1)).save(output)
+    ls.Photo.from_image(np.concatenate(columns, 1)).save(output)
     for scene in scenes:
         click.echo(scene.prompt())
 
@@ -149,12 +150,11 @@ def scores(weights: Path, photos: Path | None) -> None:
 def samples(output: Path, weights: Path, count: int, guidance: float, seed: int) -> None:
     """Paint captions of scenes never trained on; above each picture the scene it describes."""
     import numpy as np
-    from PIL import Image
 
     from .quality import caption_sheet
 
     prompts, rows = caption_sheet(weights, count, guidance=guidance, seed=seed)
-    Image.fromarray(np.concatenate([np.concatenate(list(row), 1) for row in rows])).save(output)
+    ls.Photo.from_image(np.concatenate([np.concatenate(list(row), 1) for row in rows])).save(output)
     for prompt in prompts:
         click.echo(prompt)
 
@@ -169,12 +169,11 @@ def separates(weights: Path, output: Path, steps: int, guidance: float) -> None:
 
     The sheet has the pictures on top and one row for each prompt, words alone on the left.
     """
-    from PIL import Image
 
     from .separation import measure
 
     painted = measure(weights, WEIGHTS, steps=steps, guidance=guidance)
-    Image.fromarray(painted.sheet).save(output)
+    ls.Photo.from_image(painted.sheet).save(output)
     for prompt in painted.prompts:
         click.echo(prompt)
     click.echo(f"in the picture's style: {painted.style:.2f} (by chance 0.20)")

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+import locstyle as ls
 
 
 @dataclass(frozen=True)
@@ -162,22 +165,26 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
-    """A fresh folder beside `folder` that takes its place when the block ends well."""
-    partial = folder.with_name(folder.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    """A fresh folder beside `folder` that takes its place when the block ends well.
+
+    Raises:
+        OutputError: what is there is no part of a model, so it is somebody's.
+    """
+    if folder.exists() and any(folder.iterdir()) and not any(folder.glob("*config.json")):
+        raise ls.OutputError(
+            f"{folder}: holds something else than a part of a model, so it stays; choose another "
+            "folder"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+    (partial := beside / "new").mkdir()
     try:
         yield partial
         if folder.exists():
-            old = folder.with_name(folder.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(folder, old)
-            os.replace(partial, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(partial, folder)
+            os.replace(folder, beside / "old")
+        os.replace(partial, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def log_line(path: Path, **values: float | list[float]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+MOST = 77  # tokens of a prompt
+
 
 class Concept:
     """Learns the vectors of a placeholder, such as <ink>, that stands in prompts like any word.
@@ -40,8 +42,8 @@ class Concept:
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.words < 1:
-                raise ls.RecipeError(f"options: words {self.words}; give at least 1")
+            if not 1 <= self.words <= MOST:
+                raise ls.RecipeError(f"options: words {self.words}; give 1 to {MOST}")
             if not 0 <= self.l1 < math.inf:
                 raise ls.RecipeError(f"options: l1 {self.l1}; give a weight of 0 or more")
 

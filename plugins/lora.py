@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 FULL = (*ATTENTION, "conv1", "conv2", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
 TARGETS = {"attention": ATTENTION, "full": FULL}
+MOST = 4096  # no layer of the supported backbones has a wider side
 MIN_SNR = 5.0  # γ, arXiv:2303.09556
 
 
@@ -52,8 +53,8 @@ class LoRA:
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.rank < 1:
-                raise ls.RecipeError(f"options: rank {self.rank}; give at least 1")
+            if not 1 <= self.rank <= MOST:
+                raise ls.RecipeError(f"options: rank {self.rank}; give 1 to {MOST}")
             if not 0 < self.scale < math.inf:
                 raise ls.RecipeError(
                     f"options: scale {self.scale}; give a factor above 0; 1 is all it learned"

@@ -359,3 +359,24 @@ def test_photos_smaller_than_the_default_feathers_are_edited(
     region = Region("all", folder / "s1.safetensors", prompt="one")
     edit = edit_of(folder, image=Photo(muted(size)), regions=(region,), feather=50)
     assert editor.run(edit).photo.size == size
+
+
+def test_files_that_go_while_a_run_goes_on_cost_nothing(editor: Editor, folder: Path) -> None:
+    """All are read once; the digests are of what was read."""
+    runs = {"size": [45, 61], "counts": [300, 200, 2245]}
+    listed = {"annotations": [{"id": 1, "segmentation": runs}]}
+    (folder / "list.json").write_text(json.dumps(listed))
+    edit = edit_of(folder, segments=str(folder / "list.json"))
+    edit = replace(edit, regions=(*edit.regions, replace(edit.regions[0], mask="auto:1")))
+    wanted = editor.run(edit)
+    kept = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    def gone(step: object) -> None:
+        for number, path in enumerate(kept):
+            if path.exists():
+                path.unlink() if number % 2 else path.write_bytes(b"changed")
+
+    result = editor.run(edit, on_step=gone)
+    assert result.edit.digests == wanted.edit.digests and "segments" in result.edit.digests
+    assert (result.photo.pixels == wanted.photo.pixels).all()
+    assert all(path.read_bytes() != data for path, data in kept.items() if path.exists())

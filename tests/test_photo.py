@@ -582,3 +582,14 @@ def test_colours_and_preview(depth: int, channels: int) -> None:
     assert np.array_equal(np.asarray(photo.image).reshape(3, 4, channels), expected)
     assert photo.image.info["icc_profile"] == SRGB
     assert photo._repr_png_().startswith(png.SIGNATURE)
+
+
+@pytest.mark.parametrize("tag", [256, 257])  # width, height
+def test_a_picture_of_no_pixels_is_refused(tmp_path: Path, tag: int) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 3), np.uint16), photometric="rgb")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    at = data.index(struct.pack("<H", tag))
+    data[at + 8 : at + 12] = bytes(4)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(PhotoError):
+        Photo.open(tmp_path / "a.tif")

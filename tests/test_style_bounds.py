@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import locstyle as ls
@@ -19,6 +22,7 @@ from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.sites import Sites
 from locstyle.style import read_style
 from locstyle.style.patterns import Patterns
+from locstyle.style.preview import opened
 from locstyle.testing import random_style
 
 SITE = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -144,3 +148,11 @@ def test_matching_takes_no_longer_than_name_times_pattern() -> None:
     for _ in range(20):
         assert patterns.find("a" * 100) is None
     assert time.perf_counter() - start < 10  # Python's own engine would not end
+
+
+@pytest.mark.parametrize("side", [5000, 20_000])
+def test_a_preview_that_unfolds_to_a_large_picture_is_none(side: int) -> None:
+    file = io.BytesIO()
+    Image.new("L", (side, 40)).save(file, "PNG")
+    assert opened(base64.b64encode(file.getvalue()).decode()) is None
+    assert opened("x" * 5 * 2**20) is None

@@ -39,6 +39,12 @@ STYLE_BYTES = 2048 * MIB
 SEGMENTS_BYTES = 128 * MIB
 """A list of segments: COCO's for 5 000 photos has 20 MiB."""
 
+PREVIEW_BYTES = 4 * MIB
+"""The small picture in a style's header, in base64."""
+
+PREVIEW_SIDE = 4096
+"""Its longer side in pixels; ours have 96, other tools' 512."""
+
 ARRAY_BYTES = 2048 * MIB
 """What is read of a `.npy` file: one mask of a stack, or all of one in column order."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from locstyle.errors import RecipeError
 
+_BATCH, _CROPS = 1024, 100_000  # what anybody's memory holds
+
 
 @dataclass(frozen=True)
 class Learning:
@@ -31,7 +33,8 @@ class Learning:
     resample: bool = False  # draw the latents from the VAE's posterior anew at every step
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.crops < 0:
+        if not (1 <= self.batch <= _BATCH and 0 <= self.crops <= _CROPS):
             raise RecipeError(
-                f"options: batch {self.batch}, crops {self.crops}; give at least 1 and 0"
+                f"options: batch {self.batch}, crops {self.crops}; give 1 to {_BATCH} and 0 to "
+                f"{_CROPS}"
             )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from typing import TYPE_CHECKING
 
+from locstyle.files import bounds
 from locstyle.style.reference import style_picture
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ def opened(preview: str) -> Image | None:
     """The picture a header's preview holds, with or without "data:…," before it, if readable."""
     from PIL import Image
 
+    text = preview.rpartition(",")[2]
+    if not text or len(text) > bounds.PREVIEW_BYTES:
+        return None
     try:
-        data = base64.b64decode(preview.rpartition(",")[2])
-        return Image.open(io.BytesIO(data)).convert("RGB") if data else None
-    except (OSError, ValueError, binascii.Error, Image.DecompressionBombError):
+        image = Image.open(io.BytesIO(base64.b64decode(text)))
+        return image.convert("RGB") if max(image.size) <= bounds.PREVIEW_SIDE else None
+    # Decoders raise whatever they like on broken files (OSError, SyntaxError, struct.error, …).
+    except Exception:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -50,6 +49,10 @@ def peak(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / _MIB
     if _STATUS.exists():
         return _status("VmHWM")
+    if sys.platform == "win32":
+        return 0.0
+    import resource  # which Windows has not
+
     scale = _MIB if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 

@@ -103,6 +103,6 @@ def read_encoder_options(given: Sequence[str]) -> dict[str, dict[str, Any]]:
             )
         try:
             options.setdefault(encoder, {})[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ls.RecipeError(f"--encoder-option {text!r}: cannot read the value") from error
     return options

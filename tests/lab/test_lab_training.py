@@ -1,6 +1,7 @@
 """The training writes whole folders, goes on where it stopped, and reads any words."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from locstyle_lab import components, train_unet, train_vae
 from locstyle_lab.lessons import Bucket, Stage, examples
 from locstyle_lab.pictures import dataset
 from locstyle_lab.training import Rates, Run, Trainee, replaced_folder
+
+import locstyle as ls
 
 TINY = components.Sizes(
     autoencoder=(8, 8, 16), unet=(16,) * 4, heads=(2,) * 4, groups=8, text=16, text_layers=1
@@ -114,12 +117,24 @@ def _trainee() -> Trainee:
 
 def test_a_failed_write_keeps_the_old_folder(tmp_path: Path) -> None:
     with replaced_folder(tmp_path / "part") as folder:
-        (folder / "file").write_text("old")
+        (folder / "config.json").write_text("old")
     with pytest.raises(RuntimeError), replaced_folder(tmp_path / "part") as folder:
-        (folder / "file").write_text("new")
+        (folder / "config.json").write_text("new")
         raise RuntimeError
-    assert (tmp_path / "part" / "file").read_text() == "old"
+    assert (tmp_path / "part" / "config.json").read_text() == "old"
+    with replaced_folder(tmp_path / "part") as folder:
+        (folder / "config.json").write_text("new")
+    assert (tmp_path / "part" / "config.json").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["part"]
+
+
+@pytest.mark.parametrize("name", ["unet", "unet.old", "unet.part"])
+def test_a_folder_of_somebodys_is_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "diary.txt").write_text("mine")
+    with suppress(ls.OutputError), replaced_folder(tmp_path / "unet") as folder:
+        (folder / "config.json").write_text("new")
+    assert (tmp_path / name / "diary.txt").read_text() == "mine"
 
 
 def test_learning_rate_rises_holds_and_falls() -> None:
