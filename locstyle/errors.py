@@ -114,7 +114,8 @@ class SelectionError(RecipeError):
         clipped = ("…" if start else "") + shown[start : position + _CONTEXT]
         clipped += "…" if position + _CONTEXT < len(shown) else ""
         before = ("…" if start else "") + shown[start:position]
-        return cls(f"{message}\n  {clipped}\n  {' ' * sum(map(_columns, before))}^")
+        words = message if len(message) <= _LONGEST else message[:_LONGEST] + "…"
+        return cls(f"{words}\n  {clipped}\n  {' ' * sum(map(_columns, before))}^")
 
 
 class PhotoError(LocstyleError):

@@ -420,6 +420,16 @@ def test_json_recipes_have_the_same_bounds() -> None:
     assert from_json(json.dumps(many), "text") == many
 
 
+def test_more_regions_than_anybody_draws_are_refused() -> None:
+    region = Region("all", "x")
+    assert len(Edit("a.png", [region] * 1000).regions) == 1000
+    with pytest.raises(RecipeError, match="1001 regions; give at most 1000"):
+        Edit("a.png", [region] * 1001)
+    with pytest.raises(SelectionError) as caught:
+        parse("box:" + "9" * 100_000 + ",1,1,1")
+    assert len(str(caught.value)) < 1500
+
+
 def test_refusals_of_endless_values_are_short() -> None:
     deep: Any = "x"
     for _ in range(40):

@@ -21,6 +21,7 @@ from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.edit.region import Region
 from locstyle.edit.styling import Styling
 from locstyle.errors import RecipeError, shown
+from locstyle.files import bounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -256,6 +257,8 @@ def _regions(value: object) -> tuple[Region, ...]:
         raise RecipeError(
             "zero regions; give at least one, each a mask and a style", place="regions"
         )
+    if len(regions) > bounds.REGIONS:
+        raise RecipeError(f"{len(regions)} regions; give at most {bounds.REGIONS}", place="regions")
     for i, region in enumerate(regions):
         if not isinstance(region, Region):
             raise checks.refusal(f"regions[{i}]", region, "a mapping (in Python, a Region)")

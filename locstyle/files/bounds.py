@@ -57,6 +57,9 @@ RECIPE_DEPTH = 32
 RECIPE_VALUES = 20_000
 """Values of a recipe, those behind YAML aliases counted as often as they are meant."""
 
+REGIONS = 1_000
+"""Regions of an edit, each with a mask of the photo."""
+
 TEXT_BYTES = 2 * MIB
 """A recipe in JSON, as pictures carry it, and other texts beside a file."""
 
