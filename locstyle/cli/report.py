@@ -43,6 +43,19 @@ def region_lines(job: Job) -> Iterator[str]:
             )
 
 
+def frame_lines(job: Job) -> Iterator[str]:
+    """What is denoised together, and how finely; a line for each frame, and none for a whole
+    photo in one pass."""
+    if len(job.frames) == 1 and job.frames[0].canvas.is_whole and job.frames[0].tiles.is_one:
+        return
+    for number, frame in enumerate(job.frames, start=1):
+        x0, y0, x1, y1 = frame.canvas.box
+        yield (
+            f"frame {number}: {frame.describe()}, of {x1 - x0} × {y1 - y0} photo pixels at "
+            f"{x0},{y0}"
+        )
+
+
 def report_lines(report: Report, written: Written) -> Iterator[str]:
     """What an edit cost, and what the file it was written to keeps."""
     seconds = ", ".join(f"{phase} {time:.1f} s" for phase, time in report.seconds.items())

@@ -18,6 +18,7 @@ from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit
+    from locstyle.job.resolve import Job
     from locstyle.plugin.host import Host
     from locstyle.result import Recipe, Result
 
@@ -52,6 +53,7 @@ class Running:
     contact_sheet: Path | None
     cache: bool
     carries: Recipe
+    explain_frames: Path | None
 
 
 def running_options(command: _Command) -> _Command:
@@ -67,6 +69,9 @@ def running_options(command: _Command) -> _Command:
             help="What a PNG says of how it was made: all, its files by name only, or nothing.",
         ),
         click.option("--contact-sheet", type=PATH, help="Also write input, masks, styles, result."),
+        click.option(
+            "--explain-frames", type=PATH, help="Also draw the frames and tiles over the photo."
+        ),
         click.option(
             "--check/--no-check",
             default=False,
@@ -135,10 +140,12 @@ class Loading:
     download: bool
 
 
-def run_edit(host: Host, edit: Edit, loading: Loading, *, check: bool) -> Result:
+def run_edit(
+    host: Host, edit: Edit, loading: Loading, *, check: bool, explained: Path | None = None
+) -> Result:
     """The result of an edit; what its regions cover, and then its progress, on stderr."""
     from locstyle.cli.progress import progress
-    from locstyle.cli.report import region_lines
+    from locstyle.cli.report import frame_lines, region_lines
 
     with uncollected():
         import torch
@@ -155,10 +162,20 @@ def run_edit(host: Host, edit: Edit, loading: Loading, *, check: bool) -> Result
             download=loading.download,
         )
     job = editor.resolve(edit)
-    for line in region_lines(job):
+    for line in (*region_lines(job), *frame_lines(job)):
         click.echo(line, err=True)
+    if explained:
+        explain(job, explained)
     with progress() as on_step:
         return editor.run(job, on_step, check_inversion=check)
+
+
+def explain(job: Job, path: Path) -> None:
+    """Draws the frames of a job over its photo."""
+    from locstyle.frame_sheet import frame_sheet
+    from locstyle.photo import Photo
+
+    Photo.from_image(frame_sheet(job.photo.srgb, job.frames)).save(path)
 
 
 def run_and_save(
@@ -179,15 +196,18 @@ def run_and_save(
         raise RecipeError("-o: is missing; name the picture to write")
     files = [*map(Path, edit.files), *inputs]
     check_output(output, files)
-    if running.contact_sheet:
-        check_output(running.contact_sheet, [*files, output])
+    for extra in (running.contact_sheet, running.explain_frames):
+        if extra:
+            check_output(extra, [*files, output])
     if isinstance(edit.image, str):
         check_output(output, files, photo=Photo.open(edit.image))
     with uncollected():
         host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     loading = Loading(running.device, running.dtype, running.cache, download)
     with clock.phase("run"):
-        result = run_edit(host, edit, loading, check=running.check)
+        result = run_edit(
+            host, edit, loading, check=running.check, explained=running.explain_frames
+        )
     with clock.phase("save"):
         result.save(output, recipe=running.carries)
         if running.contact_sheet:

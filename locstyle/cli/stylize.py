@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from locstyle.plugin.host import Host
 
 
+def _number_or_word(context: click.Context, parameter: click.Parameter, given: str) -> float | str:
+    """A number as one; words are looked at where the edit is made."""
+    try:
+        return float(given)
+    except ValueError:
+        return given
+
+
 @click.command(cls=StylizeCommand)
 @click.argument("photo", type=PATH)
 @click.option(
@@ -74,7 +82,19 @@ if TYPE_CHECKING:
 @sampling_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
-    "--size", type=int, help="Working size in pixels a side; the backbone's own if not given."
+    "--detail",
+    callback=_number_or_word,
+    default="auto",
+    show_default=True,
+    help="Working pixels per photo pixel, or auto: as fine as the backbone draws well.",
+)
+@click.option("--size", type=int, help="One frame of the whole photo, about so many pixels a side.")
+@click.option(
+    "--grain",
+    callback=_number_or_word,
+    default="off",
+    show_default=True,
+    help="Match the fine scale around regions: off, auto, or a share of it.",
 )
 @click.option("--feather", type=float, default=2.0, show_default=True, help="Pixels; denoising.")
 @click.option(
