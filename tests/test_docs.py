@@ -190,7 +190,9 @@ def test_the_recipe_page_shows_a_recipe_with_every_key():
     (text,) = blocks("recipes.md", "yaml")
     data = from_yaml(text, "recipes.md")
     edit = Edit.from_dict(data)
-    assert set(data) == {"locstyle"} | {f.name for f in fields(Edit)} - {"digests"}
+    # `size` stands in place of `detail`; the last two are written by a finished edit
+    shown = {f.name for f in fields(Edit)} - {"size", "frames", "digests"}
+    assert set(data) == {"locstyle"} | shown
     assert {*data["regions"][1], *data["regions"][2]} == {f.name for f in fields(Region)}
     assert Edit.from_dict(edit.to_dict()) == edit
 
