@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -277,6 +277,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
         "text": lambda self, prompt, words=None: replace(self.said(prompt, words), cut="")
     },
     "decode passes no gradient": {"decode": lambda self, latents: self.seen(latents.detach())},
+    "replacing the layer .* changes nothing": {"replacing": lambda self, layers: nullcontext()},
     "interventions that change nothing do": {"attach": lambda self, interventions: self.left()},
     "an intervention on .* is never asked": {
         "attach": lambda self, interventions: self.attached([])

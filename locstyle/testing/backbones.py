@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from locstyle.engine.backbone import Backbone, Text
 from locstyle.engine.denoise import denoise
@@ -25,7 +26,7 @@ def check_backbone(backbone: Backbone, *, tolerance: float = 1e-4) -> None:
     What it says about itself; pictures to latents and back; texts, with learned words in them;
     predictions that do not depend on who else is in the batch; gradients where a training needs
     them; interventions on every site it lists, which act, and of which nothing is left even when
-    one fails; and weights that stay.
+    one fails; layers that can be replaced for a while; and weights that stay.
 
     Args:
         backbone: as its loader made it, `load(name, "cpu", None)`.
@@ -42,6 +43,7 @@ def check_backbone(backbone: Backbone, *, tolerance: float = 1e-4) -> None:
         check.texts()
         check.predictions()
         check.interventions()
+        check.layers()
     with unchanged(), torch.enable_grad():
         check.gradients()
     backbone.seal.check()
@@ -52,7 +54,7 @@ def _check_words(backbone: Backbone) -> None:
     for name in ("family", "name"):
         said = getattr(backbone, name)
         assert isinstance(said, str) and said, f"{name} is {said!r}; give a text"
-    for name in ("native", "factor", "multiple"):
+    for name in ("native", "working", "factor", "multiple"):
         said = getattr(backbone, name)
         assert isinstance(said, int) and said > 0, f"{name} is {said!r}; give pixels"
     assert backbone.multiple % backbone.factor == 0, "multiple is no multiple of factor"
@@ -138,6 +140,24 @@ class _Check:
             pass
         assert torch.equal(self._denoised(), plain), "interventions leave something behind"
 
+    def layers(self) -> None:
+        plain = self._denoised()
+        for site in self.backbone.sites:
+            layer = self.backbone.layer(site.name)
+            frozen = not any(one.requires_grad for one in layer.parameters())
+            assert frozen, f"{site.name}: its weights take gradients outside of a training"
+        site = next(one for one in self.backbone.sites if one.shape and one.side == "image")
+        doubled = {site.name: _doubled(self.backbone.layer(site.name))}
+        with self.backbone.replacing(doubled):
+            changed = self._denoised()
+        assert not torch.equal(changed, plain), f"replacing the layer {site.name} changes nothing"
+        try:
+            with self.backbone.replacing(doubled):
+                raise _Failed
+        except _Failed:
+            pass
+        assert torch.equal(self._denoised(), plain), "a replaced layer is not put back"
+
     def gradients(self) -> None:
         latent = self.latent.detach().clone().requires_grad_()
         images = self.backbone.decode(latent)
@@ -163,6 +183,14 @@ class _Check:
         distance = float((one - other).abs().max())
         limit = self.near * max(1.0, float(other.abs().max()))
         assert distance <= limit, f"{wrong}: {distance:.2g} apart"
+
+
+def _doubled(layer: nn.Module) -> nn.Module:
+    """A copy with twice the weights; of the same class, since others may look into it."""
+    copy = deepcopy(layer)
+    for weight in copy.parameters():
+        weight.mul_(2)
+    return copy
 
 
 class _Passing:
