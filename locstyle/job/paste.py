@@ -115,10 +115,12 @@ def kept(before: Photo, after: Photo, weight: Mask) -> Change:
         differs = away[..., 0] != 0
         for channel in range(1, away.shape[2]):
             differs |= away[..., channel] != 0
+        wrong = untouched & differs
         outside += int(np.count_nonzero(untouched))
-        same += int(np.count_nonzero(untouched & ~differs))
+        same += int(np.count_nonzero(untouched)) - int(np.count_nonzero(wrong))
         if before.space is None:
-            change += away[..., :3].sum(where=~untouched[..., None], dtype=np.int64) / full
+            beyond = float(away[wrong][:, :3].sum())  # what changed where nothing should
+            change += (sum(cv2.sumElems(away)[:3]) - beyond) / full
         else:  # as it is seen, not as the profile numbers it
             seen = (after.working(rows) - before.working(rows)).abs_()
             change += float(seen.numpy().sum(where=~untouched, dtype=np.float64))

@@ -3,8 +3,10 @@ denoised."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,8 +77,10 @@ class Job:
     def digests(self) -> dict[str, str]:
         """SHA-256 of everything the job reads, by its place in the edit."""
         found = {"image": self.photo.sha256}
-        for index, (mask, styles) in enumerate(zip(self.masks, self.styles, strict=True)):
-            found[f"regions[{index}].mask"] = mask.sha256
+        with ThreadPoolExecutor() as pool:
+            masks = list(pool.map(attrgetter("sha256"), self.masks))
+        for index, (mask, styles) in enumerate(zip(masks, self.styles, strict=True)):
+            found[f"regions[{index}].mask"] = mask
             places = style_places(self.edit.regions[index], index)
             found |= {place: one.digest for place, one in zip(places, styles, strict=True)}
         if self.list_sha256 is not None:
