@@ -151,7 +151,7 @@ def test_the_saved_png_carries_its_recipe(editor: Editor, folder: Path) -> None:
     again = Edit.from_dict(json.loads(read_text(path, "locstyle") or ""))
     assert again.beside(folder) == result.edit
     assert set(again.digests) == {
-        "image", "backbone", "regions[0].mask", "regions[1].mask",
+        "image", "backbone", "machine", "regions[0].mask", "regions[1].mask",
         "regions[0].style", "regions[1].style",
     }  # fmt: skip
     assert np.array_equal(np.asarray(Image.open(path)), result.photo.pixels)
@@ -357,7 +357,7 @@ def test_photos_smaller_than_the_default_feathers_are_edited(
     editor: Editor, folder: Path, size: tuple[int, int]
 ) -> None:
     region = Region("all", folder / "s1.safetensors", prompt="one")
-    edit = edit_of(folder, image=Photo(muted(size)), regions=(region,), feather=50)
+    edit = edit_of(folder, image=Photo(muted(size)), regions=(region,))
     assert editor.run(edit).photo.size == size
 
 
