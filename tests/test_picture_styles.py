@@ -165,9 +165,9 @@ def test_a_picture_that_cannot_be_read_is_named_with_its_region(
         edit = edit_of(folder, "one.png", name)
         with pytest.raises(StyleError, match=rf"regions\[1\]\.style: .*{name}.*{message}"):
             editor.resolve(edit)
-    (folder / "painting.gif").write_bytes(b"GIF89a")
-    with pytest.raises(StyleError, match=r"a \.safetensors file or a picture \(\.png, .*'\.gif'"):
-        editor.resolve(edit_of(folder, "painting.gif"))
+    (folder / "painting.psd").write_bytes(b"8BPS")
+    with pytest.raises(StyleError, match=r"a \.safetensors file or a picture \(\.avif, .*'\.psd'"):
+        editor.resolve(edit_of(folder, "painting.psd"))
 
 
 def test_a_misspelt_picture_offers_the_one_beside_it(editor: Editor, folder: Path) -> None:
