@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
@@ -208,7 +208,7 @@ def settle(path: Path) -> None:
 
 
 def _take_place(temporary: Path, target: Path) -> None:
-    if target.exists():
+    with suppress(FileNotFoundError):  # it may go while we look: another run shares the folder
         os.chmod(temporary, target.stat().st_mode & 0o7777)
     os.replace(temporary, target)
 
