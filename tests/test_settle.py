@@ -89,6 +89,8 @@ def test_a_preview_is_small_short_and_marked(editor: Editor, tmp_path: Path) -> 
     assert (
         result.edit.quick and result.report.rows < editor.run(edit_of(editor.backbone)).report.rows
     )
+    finished = editor.run(edit_of(editor.backbone)).edit
+    assert finished.frames and not finished.previewed().frames  # a preview's are its own
     with pytest.raises(RecipeError, match="in memory"):
         result.edit.to_dict()
     full = edit_of(editor.backbone, solver="ddim", steps=40, inversion_refine=3, size=32, seed=5)

@@ -159,8 +159,10 @@ class Edit:
         return [file for file in (self.image, *masks, self.segments) if isinstance(file, str)]
 
     def previewed(self) -> Edit:
-        """The same edit as a preview, whatever it says of solver, steps, refinement and size."""
-        return replace(self, quick=True, solver=None, steps=None, inversion_refine=None, size=None)
+        """The same edit as a preview, whatever it says of solver, steps, refinement, size and
+        frames."""
+        sampling = replace(self, quick=True, solver=None, steps=None, inversion_refine=None)
+        return replace(sampling, size=None, detail="auto", frames=())
 
     def beside(self, folder: Path) -> Edit:
         """The same edit with its relative paths, which lead from `folder`, leading from here."""
