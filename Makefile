@@ -24,7 +24,7 @@ test: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 # The published benchmark run, half an hour on two idle cores; goes on where it was stopped.
 results: $(VENV)/.tested
