@@ -79,6 +79,7 @@ from .errors import DenoiseError as DenoiseError
 from .errors import LocstyleError as LocstyleError
 from .errors import LocstyleWarning as LocstyleWarning
 from .errors import MaskError as MaskError
+from .errors import NothingError as NothingError
 from .errors import OutputError as OutputError
 from .errors import PhotoError as PhotoError
 from .errors import PluginError as PluginError

@@ -29,7 +29,8 @@ from locstyle.photo import boxes
 from locstyle.result import MACHINE, Report, Result
 
 if TYPE_CHECKING:
-    from locstyle.job.cache import TrajectoryCache
+    from locstyle.job.inversions import KeepsInversions
+    from locstyle.job.shelf import Shelf
     from locstyle.plugin.host import Host
 
 
@@ -41,7 +42,7 @@ class Editor:
     """
 
     def __init__(
-        self, backbone: Backbone, host: Host | None = None, *, cache: TrajectoryCache | None = None
+        self, backbone: Backbone, host: Host | None = None, *, cache: KeepsInversions | None = None
     ) -> None:
         from locstyle.plugin.host import default_host
 
@@ -62,7 +63,7 @@ class Editor:
         device: str = "auto",
         dtype: torch.dtype | None = None,
         host: Host | None = None,
-        cache: TrajectoryCache | None = None,
+        cache: KeepsInversions | None = None,
         download: bool = True,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
@@ -83,18 +84,21 @@ class Editor:
         editor._spent = clock.read()
         return editor
 
-    def resolve(self, edit: Edit, *, output: str | Path | None = None) -> Job:
+    def resolve(
+        self, edit: Edit, *, output: str | Path | None = None, shelf: Shelf | None = None
+    ) -> Job:
         """Every name found, every file read, every mask made; `run` takes the job in its place.
 
         Args:
             output: where the result is to be saved, refused now if it could not be.
+            shelf: what is shared with the edits before and after on this editor.
 
         Raises:
             LocstyleError: whatever is wrong with the request; its `place` says where in the edit.
         """
         clock = Clock("resolve")
         with torch.no_grad():
-            job = resolve(edit, self.backbone, self.host, output=output)
+            job = resolve(edit, self.backbone, self.host, output=output, shelf=shelf)
         return replace(job, seconds=clock.read()["resolve"])
 
     def run(

@@ -7,6 +7,7 @@
     ├─ OutputError      a result that cannot be written: path, format, disk
     ├─ MaskError        a mask that is empty, of another size, or not finite
     ├─ SegmenterError   a prompt that hit nothing, or weights that are missing
+    │  └─ NothingError     a selection that means nothing on this photo (a MaskError as well)
     ├─ StyleError       a style file that is broken, unsafe, or made for another family
     ├─ BackboneError    model weights that are missing, unreadable or of no known family
     ├─ BusyError        something started in the middle of something else on the same backbone
@@ -132,6 +133,11 @@ class MaskError(LocstyleError):
 
 class SegmenterError(LocstyleError):
     """A segmenter that found nothing for its prompt, or lacks its weights."""
+
+
+class NothingError(SegmenterError, MaskError):
+    """A selection that can be read and means nothing on this photo: it covers no pixel, or nobody
+    found what it asks for."""
 
 
 class StyleError(LocstyleError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.errors import LocstyleError, RecipeError
+from locstyle.files import write_atomic
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -177,10 +178,19 @@ class Result:
             OutputError: the file cannot be written; an old file of that name stays as it was.
             RecipeError: another `recipe` than these.
         """
+        write_atomic(path, self.encoded(path, recipe=recipe))
+        return Path(path)
+
+    def encoded(self, path: str | Path, *, recipe: Recipe = "full") -> bytes:
+        """The bytes that `save` writes.
+
+        Raises:
+            OutputError: the format of the path's ending cannot hold the photo.
+            RecipeError: another `recipe` than these.
+        """
         path = Path(path)
         carries = path.suffix.lower() == ".png" and recipe != "none"
-        self.photo.save(path, text=self._text(path, recipe) if carries else None)
-        return path
+        return self.photo.encoded(path, self._text(path, recipe) if carries else None)
 
     def read_back(self, path: str | Path) -> Written:
         """What the file this result was saved as holds of it: a JPEG is lossy, 16 bits may be 8.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Segmenting
-from locstyle.errors import PluginError, SegmenterError
+from locstyle.errors import NothingError, PluginError
 from locstyle.job.returned import check_segments
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
@@ -43,7 +43,7 @@ class Answers:
         answer = embedding.segment(prompt)
         found = check_segments(answer, size, self.host.whose("segmenters", name))
         if not found:
-            raise SegmenterError(f"segmenter {name!r} found nothing")
+            raise NothingError(f"segmenter {name!r} found nothing")
         if prompt.everything:
             self._everything[key] = found
         return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,9 +18,16 @@ from locstyle.engine.trajectory import Inversion, Trajectory, invert
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone, Text
     from locstyle.engine.schedule import Schedule
-    from locstyle.job.cache import TrajectoryCache
 
 _FORM = "1"  # of keys; counts up when the same key would mean another trajectory
+
+
+class KeepsInversions(Protocol):
+    """Who keeps latents by timestep under a key of all they depend on, and may lose them."""
+
+    def get(self, key: str) -> dict[int, Tensor] | None: ...
+
+    def put(self, key: str, latents: Mapping[int, Tensor]) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +58,7 @@ class Inverter:
     schedule: Schedule
     inversion: Inversion
     empty: Text
-    cache: TrajectoryCache | None = None
+    cache: KeepsInversions | None = None
     references: dict[str, Trajectory] = field(default_factory=dict, repr=False)
 
     def invert(

@@ -13,7 +13,7 @@ from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
 from locstyle.engine.tiles import Tiles
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import pivot
-from locstyle.job.inversions import Inversions, Inverter
+from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
 from locstyle.job.texts import region_text, text_of
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone
     from locstyle.engine.progress import OnStep
     from locstyle.engine.schedule import Schedule
-    from locstyle.job.cache import TrajectoryCache
     from locstyle.job.frames import Frame
     from locstyle.job.resolve import Job
 
 
-def inverter_of(job: Job, backbone: Backbone, cache: TrajectoryCache | None) -> Inverter:
+def inverter_of(job: Job, backbone: Backbone, cache: KeepsInversions | None) -> Inverter:
     """What inverts the pictures of a job, frame after frame."""
     wanted = job.inversion
     schedule = backbone.schedule(job.settled.steps if wanted.steps is None else wanted.steps)

@@ -20,6 +20,7 @@ from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.prompts import warn_of_syntax
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
+from locstyle.job.shelf import Shelf
 from locstyle.job.styles import check_settings, region_styles, style_places
 from locstyle.masks import Layers, Mask, shared
 from locstyle.photo import Photo
@@ -106,13 +107,22 @@ class Job:
         return {pair: share for pair, share in pairs.items() if share}
 
 
-def resolve(edit: Edit, backbone: Backbone, host: Host, *, output: str | Path | None = None) -> Job:
+def resolve(
+    edit: Edit,
+    backbone: Backbone,
+    host: Host,
+    *,
+    output: str | Path | None = None,
+    shelf: Shelf | None = None,
+) -> Job:
     """The job of an edit on a backbone, whose result can be saved as `output`.
+
+    `shelf`: what is shared with other edits on that backbone.
 
     Raises:
         LocstyleError: whatever is wrong with the request; its `place` says where.
     """
-    fusing = edit.fusion
+    fusing, shelf = edit.fusion, shelf or Shelf()
     with at("fusion"):
         fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
         _check_backbone(fusion, edit, backbone)
@@ -122,15 +132,21 @@ def resolve(edit: Edit, backbone: Backbone, host: Host, *, output: str | Path | 
         with at("segmenter"):
             host.find("segmenters", edit.segmenter.name)
     with at("image", lead=""):
-        photo = _photo(edit.image)
+        photo = _photo(edit.image, shelf)
     if output is not None:
         with at("output", lead=""):
             check_output(output, edit.files, photo=photo)
     _check_feathers(edit, photo)
     check_settings(edit, fusion, host)
-    selector = Selector(photo, host, segmenter=edit.segmenter, segments=edit.segments)
+    selector = Selector(
+        photo,
+        host,
+        segmenter=edit.segmenter,
+        segments=edit.segments,
+        answers=shelf.answers(photo, host),
+    )
     masks = selector.masks(edit.regions)
-    styles = region_styles(edit, fusion, backbone, host)
+    styles = region_styles(edit, fusion, backbone, host, shelf)
     warn_of_syntax(edit, styles)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
     frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
@@ -163,7 +179,7 @@ def _check_feathers(edit: Edit, photo: Photo) -> None:
                 raise MaskError(said, place=place)
 
 
-def _photo(image: Any) -> Photo:
+def _photo(image: Any, shelf: Shelf) -> Photo:
     if isinstance(image, Photo):
         return image
-    return Photo.open(image) if isinstance(image, str | Path) else Photo.from_image(image)
+    return shelf.photo(image) if isinstance(image, str | Path) else Photo.from_image(image)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Region, Segmenting
-from locstyle.errors import LocstyleWarning, MaskError, SegmenterError, at
+from locstyle.errors import LocstyleWarning, MaskError, NothingError, at
 from locstyle.files import existing, is_file
 from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
@@ -37,7 +37,8 @@ _SHOWN = 5  # segments an error names
 
 
 class Selector:
-    """Finds what selections mean on one photo; `segments` is a list that numbers are taken from."""
+    """Finds what selections mean on one photo; `segments` is a list that numbers are taken from,
+    `answers` what segmenters said of the photo before."""
 
     def __init__(
         self,
@@ -46,13 +47,14 @@ class Selector:
         *,
         segmenter: Segmenting | None = None,
         segments: str | Path | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.photo = photo
         self.segmenter = segmenter or Segmenting()
         self.segments = segments
         with at("segments"):
             self._list = None if segments is None else self._listed(segments)
-        self._answers = Answers(photo, host)
+        self._answers = answers or Answers(photo, host)
 
     @property
     def list_sha256(self) -> str | None:
@@ -160,7 +162,7 @@ class Selector:
         if number <= len(found):
             return found[number - 1]
         largest = ", ".join(f"{n} ({x.share:.1%})" for n, x in enumerate(found[:_SHOWN], start=1))
-        raise SegmenterError(
+        raise NothingError(
             f"auto:{number}: segmenter {self.segmenter.name!r} found {len(found)} "
             f"segments, the largest are {largest}; `locstyle segment` shows them all"
         )
@@ -189,7 +191,7 @@ class Selector:
         for name, amount in parse_refinements(asked["refine"]) if "refine" in asked else ():
             mask = self._refined(mask, name, amount)
         if not mask.area:
-            raise MaskError(f"nothing is left after {asked['refine']!r}")
+            raise NothingError(f"nothing is left after {asked['refine']!r}")
         return mask
 
     def _best(self, segmenter: Segmenting, prompts: Iterable[Prompt]) -> Mask:
@@ -211,13 +213,13 @@ class Selector:
     def _all(self) -> Mask:
         return Mask.everywhere(self.photo.size)
 
-    def _nothing(self, selection: Selection, where: str, claims: Sequence[Mask]) -> MaskError:
+    def _nothing(self, selection: Selection, where: str, claims: Sequence[Mask]) -> NothingError:
         """The error of a selection that covers nothing: what its sources cover, each alone."""
         parts = dict.fromkeys(sources(selection))
         shares = ", ".join(f"{part} {self.find(part, where, claims).area:.2%}" for part in parts)
         if parts == {tree.Rest(): None}:
             shares += "; the other regions leave nothing over"
-        return MaskError(f"'{selection}' covers nothing; alone, its parts cover {shares}")
+        return NothingError(f"'{selection}' covers nothing; alone, its parts cover {shares}")
 
 
 def select_mask(

@@ -58,6 +58,17 @@ def settle(edit: Edit, fusion: Fusion, backbone: Backbone) -> Settled:
     Raises:
         RecipeError: no such solver, one the fusion's inversion is not for, or too many steps.
     """
+    settled = asked(edit, fusion)
+    most = len(backbone.alphas) - 1
+    if settled.steps > most:
+        raise RecipeError(
+            f"got {settled.steps}; backbone {backbone.name!r} takes 1 to {most}", place="steps"
+        )
+    return settled
+
+
+def asked(edit: Edit, fusion: Fusion) -> Settled:
+    """As `settle`, before the backbone is known."""
     wanted: Sampling = getattr(fusion, "sampling", Sampling())
     quick = QUICK_STEPS if edit.quick else None
     solver, steps = wanted.asked(edit.solver, quick if edit.steps is None else edit.steps)
@@ -66,11 +77,6 @@ def settle(edit: Edit, fusion: Fusion, backbone: Backbone) -> Settled:
             f"got {solver!r}, but fusion {edit.fusion.name!r} learns with these options "
             "how to come back in DDIM's own steps; give 'ddim', or leave the solver out",
             place="solver",
-        )
-    most = len(backbone.alphas) - 1
-    if steps > most:
-        raise RecipeError(
-            f"got {steps}; backbone {backbone.name!r} takes 1 to {most}", place="steps"
         )
     refine = edit.inversion_refine
     refine = fusion.inversion.refine if refine is None else refine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from locstyle.engine.backbone import Backbone
 from locstyle.errors import LocstyleWarning, PluginError, RecipeError, StyleError, at
 from locstyle.files import PICTURES
 from locstyle.job.instant import instant_encoders, instant_style
+from locstyle.job.shelf import Shelf
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Fusion
 from locstyle.style import Style, find_style, read_style
@@ -30,7 +32,7 @@ say can use deltas on all of them."""
 
 
 def region_styles(
-    edit: Edit, fusion: Fusion, backbone: Backbone, host: Host
+    edit: Edit, fusion: Fusion, backbone: Backbone, host: Host, shelf: Shelf
 ) -> tuple[tuple[Style, ...], ...]:
     """The styles of an edit's regions, in order.
 
@@ -42,7 +44,7 @@ def region_styles(
         styles = []
         for place, styling in zip(style_places(region, index), region.stylings, strict=True):
             with at(place):
-                style = _style(styling.style, backbone, host, place)
+                style = _style(styling.style, backbone, host, shelf, place)
                 _check_kinds(style, styling.style, fusion, edit.fusion.name, host)
                 if styling.strength:
                     _check_sides(style, fusion, backbone, host)
@@ -83,15 +85,17 @@ def heeds(fusion: Fusion) -> frozenset[str]:
     return frozenset(getattr(fusion, "heeds", ()))
 
 
-def _style(given: Any, backbone: Backbone, host: Host, place: str) -> Style:
+def _style(given: Any, backbone: Backbone, host: Host, shelf: Shelf, place: str) -> Style:
     """A style as it is, a file or a name read, a picture in memory taken as a reference, or one
     made now."""
     if isinstance(given, Style):
         style = given
     elif asked := FromPicture.read(given):
-        style = instant_style(asked, backbone, host)
+        make = partial(instant_style, asked, backbone, host)
+        style = shelf.style(str(asked), Path(asked.picture), make)
     elif isinstance(given, str | Path):
-        style = _read(given, backbone, place)
+        path = find_style(given)
+        style = shelf.style(str(path), path, partial(_read, path, backbone, place))
     else:
         style = _of_picture(given)
     if not style.fits(backbone.family):
@@ -102,8 +106,7 @@ def _style(given: Any, backbone: Backbone, host: Host, place: str) -> Style:
     return style
 
 
-def _read(name: str | Path, backbone: Backbone, place: str) -> Style:
-    path = find_style(name)
+def _read(path: Path, backbone: Backbone, place: str) -> Style:
     style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
     if not coverage.is_complete:
         said = f"not all of {path} applies\n{coverage.describe()}"

@@ -265,11 +265,19 @@ class Photo(Picture):
             OutputError: unknown ending, alpha or size the format cannot hold, disk or permission;
                 an old file of that name is intact.
         """
+        write_atomic(path, self.encoded(path, text))
+
+    def encoded(self, path: str | os.PathLike[str], text: Mapping[str, str] | None = None) -> bytes:
+        """The bytes that `save` writes.
+
+        Raises:
+            OutputError: as `save`, but for the disk and permission.
+        """
         target = Path(path)
         if target.suffix.lower() not in PHOTO_FORMATS:
             hint = did_you_mean(target.suffix.lower(), PHOTO_FORMATS)
             raise OutputError(f"{target}: cannot write {target.suffix!r} pictures; {hint}")
-        write_atomic(target, write.encode(self, target, text or {}))
+        return write.encode(self, target, text or {})
 
 
 def read_text(path: str | os.PathLike[str], key: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from locstyle.errors import SegmenterError
+from locstyle.errors import NothingError, SegmenterError
 from locstyle.plugin.protocols import Embedding, Prompt, Segmenter
 from locstyle.segments import Segment, order_segments, points_inside
 
@@ -93,7 +93,7 @@ def hit(segments: Sequence[Segment], prompt: Prompt, *, name: str = "") -> list[
     found = left if found is None else found
     if not found:
         where = f"segmenter {name!r}: " if name else ""
-        raise SegmenterError(f"{where}{_asked(prompt)} hit nothing" + _nearest(segments, prompt))
+        raise NothingError(f"{where}{_asked(prompt)} hit nothing" + _nearest(segments, prompt))
     return found
 
 

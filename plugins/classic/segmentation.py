@@ -106,7 +106,7 @@ class Segmentation:
         seeds = self._seeds(prompt, around, (small.shape[0], small.shape[1]))
         inside = _tidied(cut(small, seeds, self.options.rounds), seeds)
         if not inside.any():
-            raise ls.SegmenterError(
+            raise ls.NothingError(
                 "segmenter 'classic': found no object there that differs from what is around it; "
                 "try a box that leaves some background around it, or scribbles"
             )

@@ -28,7 +28,7 @@ def best_first(
 
     large = [segment for segment in segments if segment.area > _SMALLEST]
     if not large:
-        raise ls.SegmenterError(
+        raise ls.NothingError(
             f"segmenter 'fastsam': text {text!r} hit nothing; of {len(segments)} objects found "
             f"none is larger than {_SMALLEST} pixels"
         )

@@ -40,7 +40,7 @@ def everything(model: Model, encoded: Encoded, options: Sam.Options) -> list[ls.
     kept = nms(boxes, scores, options.max_overlap).tolist()
     segments = ls.order_segments(encoded.frame.segment(low[i], float(scores[i])) for i in kept)
     if not segments:
-        raise ls.SegmenterError(
+        raise ls.NothingError(
             f"segmenter 'sam': none of the masks of {options.grid} × {options.grid} points is sure "
             f"and stable enough; lower min_iou ({options.min_iou:g}) or min_stability "
             f"({options.min_stability:g})"
