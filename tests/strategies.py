@@ -14,6 +14,7 @@ from locstyle.selection import (
     Combined,
     File,
     Inverted,
+    Lasso,
     Light,
     Map,
     Object,
@@ -21,6 +22,8 @@ from locstyle.selection import (
     Refined,
     Rest,
     Scribble,
+    Stroke,
+    Strokes,
     Words,
 )
 
@@ -45,12 +48,19 @@ def some(parts: st.SearchStrategy, least: int = 1) -> st.SearchStrategy:
     return st.lists(parts, min_size=least, max_size=3).map(tuple)
 
 
+strokes = st.builds(Stroke, st.floats(1e-6, 1e6), some(points), shares, st.booleans())
+brushes = some(strokes, 0).map(
+    lambda drawn: Strokes((Stroke(2.5, ((3.0, 4.5),)), *drawn))  # the first draws
+)
+
 sources = st.one_of(
     st.just(All()),
     st.just(Rest()),
     st.builds(Points, some(points), some(points, 0)),
     st.builds(Object, some(corners)),
     st.builds(Box, st.tuples(whole, whole, whole, whole)),
+    brushes,
+    st.builds(Lasso, st.lists(points, min_size=3, max_size=5).map(tuple)),
     st.builds(Words, paths),
     st.builds(Auto, some(st.integers(1, 999))),
     st.builds(File, paths, st.none() | paths),

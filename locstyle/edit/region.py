@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -101,7 +102,7 @@ class Region:
             return self.styles
         return (Styling(self.style, self.strength, self.window),)
 
-    @property
+    @cached_property  # a drawing of thousands of points takes its time
     def selection(self) -> Selection | None:
         """Which part of the photo is meant, if the mask is given as a text."""
         return parse(self.mask) if isinstance(self.mask, str) else None

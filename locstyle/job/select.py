@@ -15,13 +15,23 @@ from locstyle.errors import LocstyleWarning, MaskError, NothingError, at
 from locstyle.files import existing, is_file
 from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
+from locstyle.masks.drawn import drawn_lasso, drawn_strokes
 from locstyle.masks.ranges import colour_range, luminance_range
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Prompt
 from locstyle.segments import Segment
 from locstyle.segments.file import SegmentFile, read_segment_file
 from locstyle.segments.mask_files import open_alpha, open_map, open_mask, open_scribble
-from locstyle.selection import Selection, Source, parse, parse_refinements, sources, tree
+from locstyle.selection import (
+    Lasso,
+    Selection,
+    Source,
+    Strokes,
+    parse,
+    parse_refinements,
+    sources,
+    tree,
+)
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -125,6 +135,10 @@ class Selector:
                 return self._all
             case tree.Box():
                 return Mask.box(source.corners, size, where=where)
+            case Strokes():
+                return drawn_strokes(source.strokes, size, where=where)
+            case Lasso():
+                return drawn_lasso(source.points, size, where=where)
             case tree.Color():
                 return colour_range(self.photo, source.like, source.tolerance, where=where)
             case tree.Light():

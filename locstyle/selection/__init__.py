@@ -3,6 +3,9 @@
 `docs/selections.md` has the grammar. Nothing here looks at a photo; `locstyle.job.select` does.
 """
 
+from locstyle.selection.drawn import Lasso as Lasso
+from locstyle.selection.drawn import Stroke as Stroke
+from locstyle.selection.drawn import Strokes as Strokes
 from locstyle.selection.grammar import parse as parse
 from locstyle.selection.grammar import parse_refinements as parse_refinements
 from locstyle.selection.refinements import REFINEMENTS as REFINEMENTS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from locstyle.errors import did_you_mean
-from locstyle.selection import tree, words
+from locstyle.selection import drawn, tree, words
 from locstyle.selection.refinements import REFINEMENTS
 from locstyle.selection.scanner import Scanner
 from locstyle.selection.tree import Selection, Source
@@ -233,6 +233,8 @@ FORMS: Mapping[str, str] = {
     "alpha": "alpha:cutout.png",
     "map": "map:regions.png#ff0000 or map:regions.png#3",
     "scribble": "scribble:marks.png",
+    "brush": drawn.BRUSH,
+    "lasso": drawn.LASSO,
     "color": "color:#87ceeb~20 or color:x,y~20",
     "light": "light:0.6..1",
 }
@@ -248,6 +250,8 @@ SOURCES: Mapping[str, _Read] = {
     "alpha": lambda reader, form: tree.Alpha(reader.word(form)),
     "map": _map,
     "scribble": lambda reader, form: tree.Scribble(reader.word(form)),
+    "brush": drawn.read_brush,
+    "lasso": drawn.read_lasso,
     "color": _color,
     "light": _light,
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Literal
 
 from locstyle.selection import words
+from locstyle.selection.drawn import Lasso, Strokes
 
 Point = tuple[float, float]
 Corners = tuple[float, float, float, float]
@@ -40,8 +40,8 @@ class Points:
     outside: tuple[Point, ...] = ()
 
     def __str__(self) -> str:
-        points = [_numbers(point) for point in self.inside]
-        return "point:" + ";".join(points + [f"!{_numbers(point)}" for point in self.outside])
+        points = [words.numbers(point) for point in self.inside]
+        return "point:" + ";".join(points + [f"!{words.numbers(point)}" for point in self.outside])
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Object:
     boxes: tuple[Corners, ...]
 
     def __str__(self) -> str:
-        return "object:" + ";".join(map(_numbers, self.boxes))
+        return "object:" + ";".join(map(words.numbers, self.boxes))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Box:
     corners: tuple[int, int, int, int]
 
     def __str__(self) -> str:
-        return f"box:{_numbers(self.corners)}"
+        return f"box:{words.numbers(self.corners)}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Auto:
     numbers: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"auto:{_numbers(self.numbers)}"
+        return f"auto:{words.numbers(self.numbers)}"
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Color:
     tolerance: float = 20.0
 
     def __str__(self) -> str:
-        like = self.like if isinstance(self.like, str) else _numbers(self.like)
-        return f"color:{like}~{_number(self.tolerance)}"
+        like = self.like if isinstance(self.like, str) else words.numbers(self.like)
+        return f"color:{like}~{words.number(self.tolerance)}"
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Light:
     high: float
 
     def __str__(self) -> str:
-        return f"light:{_number(self.low)}..{_number(self.high)}"
+        return f"light:{words.number(self.low)}..{words.number(self.high)}"
 
 
 @dataclass(frozen=True)
@@ -190,12 +190,12 @@ class Refined:
 
     def __str__(self) -> str:
         return f"{self.of}|{self.name}" + (
-            "" if self.amount is None else f":{_number(self.amount)}"
+            "" if self.amount is None else f":{words.number(self.amount)}"
         )
 
 
 Named = File | Alpha | Map | Scribble
-Source = All | Rest | Points | Object | Box | Words | Auto | Named | Color | Light
+Source = All | Rest | Points | Object | Box | Words | Auto | Named | Color | Light | Strokes | Lasso
 Selection = Source | Inverted | Combined | Refined
 
 
@@ -242,12 +242,3 @@ def _grouped(selection: Selection, binding: int) -> str:
 
 def _quoted(text: str) -> str:
     return '"{}"'.format(text.replace('"', '""'))
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ",".join(map(_number, values))
-
-
-def _number(value: float) -> str:
-    """Without an exponent, and exact."""
-    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")

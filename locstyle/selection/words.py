@@ -1,8 +1,11 @@
-"""Where a free text ends in a selection, and when it needs double quotes."""
+"""Where a free text ends in a selection, when it needs double quotes, and how numbers are
+written."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import NamedTuple
 
 OPERATORS = "+-&"
@@ -66,3 +69,13 @@ def is_bare(text: str) -> bool:
         return True
     starts_otherwise = text.startswith(("!", "(")) or re.match(r"[-+&](\s|$)", text)
     return not (text in KEYWORDS or starts_otherwise or prefix(text, 0))
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Numbers with commas between."""
+    return ",".join(map(number, values))
+
+
+def number(value: float) -> str:
+    """Without an exponent, and exact."""
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
