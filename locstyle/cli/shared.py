@@ -18,6 +18,7 @@ from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit
+    from locstyle.editor import Editor
     from locstyle.job.resolve import Job
     from locstyle.plugin.host import Host
     from locstyle.result import Recipe, Result
@@ -147,20 +148,7 @@ def run_edit(
     from locstyle.cli.progress import progress
     from locstyle.cli.report import frame_lines, region_lines
 
-    with uncollected():
-        import torch
-
-        from locstyle.editor import Editor
-        from locstyle.job.cache import TrajectoryCache
-
-        editor = Editor.load(
-            edit.backbone,
-            device=loading.device,
-            dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
-            host=host,
-            cache=TrajectoryCache() if loading.cache else None,
-            download=loading.download,
-        )
+    editor = load_editor(host, edit.backbone, loading)
     job = editor.resolve(edit)
     for line in (*region_lines(job), *frame_lines(job)):
         click.echo(line, err=True)
@@ -168,6 +156,24 @@ def run_edit(
         explain(job, explained)
     with progress() as on_step:
         return editor.run(job, on_step, check_inversion=check)
+
+
+def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
+    """The editor on a backbone."""
+    with uncollected():
+        import torch
+
+        from locstyle.editor import Editor
+        from locstyle.job.cache import TrajectoryCache
+
+        return Editor.load(
+            backbone,
+            device=loading.device,
+            dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
+            host=host,
+            cache=TrajectoryCache() if loading.cache else None,
+            download=loading.download,
+        )
 
 
 def explain(job: Job, path: Path) -> None:

@@ -19,6 +19,7 @@ from locstyle.cli.shared import (
 )
 from locstyle.edit import Edit, Fusing, Segmenting
 from locstyle.edit.recipe import to_yaml
+from locstyle.errors import RecipeError
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -107,6 +108,14 @@ def _number_or_word(context: click.Context, parameter: click.Parameter, given: s
     help="Refine each inversion step N times, one row each; the fusion's own if not given.",
     metavar="N",
 )
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help="seed=1..4, 1.structure=0.2,0.4, style=swirl,neon, …: every combination, as one labelled "
+    "grid; repeatable.",
+)
+@click.option("--each", metavar="PATTERN", help="With --vary, each picture as well: {seed}.png.")
 @click.option("--dry-run", is_flag=True, help="Print the recipe and stop.")
 @running_options
 @click.pass_obj
@@ -117,6 +126,8 @@ def stylize(
     regions: tuple[str, ...],
     prompts: tuple[str, ...],
     settings: tuple[str, ...],
+    vary: tuple[str, ...],
+    each: str | None,
     dry_run: bool,
     **given: Any,
 ) -> None:
@@ -137,5 +148,11 @@ def stylize(
     )
     if dry_run:
         click.echo(to_yaml(edit.to_dict()), nl=False)
+    elif vary:
+        from locstyle.cli.vary import Varying, vary_and_save
+
+        vary_and_save(host, edit, Varying(vary, each), running)
+    elif each:
+        raise RecipeError("--each: names the pictures of --vary; give both, or -o alone")
     else:
         run_and_save(host, edit, running)

@@ -60,6 +60,9 @@ RECIPE_VALUES = 20_000
 REGIONS = 1_000
 """Regions of an edit, each with a mask of the photo."""
 
+VARIATIONS = 10_000
+"""Edits that one recipe is varied to."""
+
 TEXT_BYTES = 2 * MIB
 """A recipe in JSON, as pictures carry it, and other texts beside a file."""
 

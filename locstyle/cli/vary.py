@@ -1,0 +1,134 @@
+"""`locstyle stylize --vary`: one photo many times over, as one labelled grid."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, prod, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from locstyle.cli.shared import Loading, Running, load_editor, print_json
+from locstyle.edit import Edit
+from locstyle.edit.variation import (
+    Variation,
+    combinations,
+    described,
+    read_axes,
+    varied,
+    written,
+)
+from locstyle.errors import OutputError, RecipeError
+from locstyle.files import check_output
+from locstyle.files.pattern import file_name, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.Image import Image
+
+    from locstyle.plugin.host import Host
+
+WIDEST = 6
+"""Pictures beside each other where only one key is varied."""
+
+_LARGEST = 512  # pixels a side of a picture in the grid
+
+
+@dataclass(frozen=True)
+class Varying:
+    """What is varied, as it was typed, and where each picture goes by itself."""
+
+    axes: tuple[str, ...]
+    each: str | None
+
+
+def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) -> None:
+    """Runs every combination in one process, so that the photo is read and inverted once."""
+    from locstyle.job.shelf import Shelf
+    from locstyle.photo import Photo
+    from locstyle.sheet import contact_sheet
+
+    axes = read_axes(varying.axes, "--vary")
+    chosen = combinations(axes)
+    data = edit.to_dict()
+    edits = [Edit.from_dict(varied(data, one)) for one in chosen]
+    _refuse(running)
+    grid = running.output
+    if grid is None:
+        raise RecipeError("-o: is missing; name the picture to write the grid to")
+    singles = _singles(varying.each, chosen)
+    for path in (grid, *singles):
+        check_output(path, [file for one in edits for file in one.files])
+    loading = Loading(running.device, running.dtype, running.cache, download=True)
+    editor, shelf, cells = load_editor(host, edit.backbone, loading), Shelf(), []
+    for asked in edits:  # what is wrong with any of them is said before the first is run
+        editor.resolve(asked, shelf=shelf)
+    for number, one in enumerate(chosen):
+        with _told(number, len(chosen), one):
+            job = editor.resolve(edits[number], shelf=shelf)
+            result = editor.run(job, check_inversion=running.check)
+        facts: dict[str, object] = {"vary": dict(one), "report": result.report.to_dict()}
+        if singles:
+            result.save(singles[number], recipe=running.carries)
+            facts["output"] = str(singles[number])
+        cells.append((described(one), _small(result.photo.srgb), facts))
+    cell, pictures = max(cells[0][1].size), [(label, picture) for label, picture, _ in cells]
+    Photo.from_image(contact_sheet(pictures, columns(axes), cell=cell)).save(grid)
+    if running.as_json:
+        print_json([facts for *_, facts in cells])
+    else:
+        click.echo(grid)
+
+
+def columns(axes: dict[str, list[object]]) -> int:
+    """How many pictures stand beside each other: the last key's values, or of one key about as
+    many as stand below each other."""
+    counts = [len(values) for values in axes.values()]
+    if len(counts) > 1:
+        return counts[-1]
+    count = prod(counts)
+    return count if count <= WIDEST else ceil(sqrt(count))
+
+
+def _refuse(running: Running) -> None:
+    for flag, given in (
+        ("--contact-sheet", running.contact_sheet),
+        ("--explain-frames", running.explain_frames),
+    ):
+        if given:
+            raise RecipeError(f"{flag}: is of one edit; leave it out beside --vary")
+
+
+def _singles(pattern: str | None, chosen: list[Variation]) -> list[Path]:
+    if pattern is None:
+        return []
+    found = [
+        Path(filled(pattern, {k: file_name(written(v)) for k, v in one.items()}, "--each"))
+        for one in chosen
+    ]
+    if len({str(path).casefold() for path in found}) < len(found):
+        names = " and ".join(f"{{{key}}}" for key in chosen[0])
+        raise OutputError(f"--each: {pattern!r} names some file twice; have {names} in it")
+    return found
+
+
+@contextmanager
+def _told(number: int, count: int, one: Variation) -> Iterator[None]:
+    """Says on stderr how long one of them took."""
+    since = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - since
+    click.echo(f"{number + 1} of {count}: {described(one)}: {seconds:.1f} s", err=True)
+
+
+def _small(picture: Image) -> Image:
+    """A copy that is no larger than the grid shows it."""
+    from PIL.Image import Resampling
+
+    small = picture.copy()
+    small.thumbnail((_LARGEST, _LARGEST), Resampling.LANCZOS)
+    return small

@@ -1,0 +1,79 @@
+"""`locstyle stylize --vary`: a grid of pictures, each as its own command would make it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import locstyle as ls
+from locstyle.cli import main
+from locstyle.testing import random_style, tiny_backbone
+
+STYLIZE = ("stylize", "photo.png", "--backbone", "tiny", "--steps", 2, "-r", "all=one")
+
+
+@pytest.fixture
+def locstyle(tmp_path, monkeypatch):
+    """Runs the command line on the tiny backbone, in a folder with a photo and two styles."""
+    tiny = tiny_backbone()
+
+    class Tiny:
+        @ls.hookimpl
+        def register_backbones(self, register):
+            register("tiny", lambda name, device, dtype: tiny)
+
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    Image.fromarray(noise).save("photo.png")
+    Path("loras").mkdir()
+    for seed, name in enumerate(("one", "two")):
+        random_style(tiny, seed).save(f"loras/{name}.safetensors")
+    with ls.Host(allow=("singlepass",)).temporarily(Tiny(), name="tiny") as host:
+        yield lambda *args: CliRunner().invoke(main, [str(a) for a in args], obj=host)
+
+
+def test_each_picture_of_the_grid_is_what_its_own_command_makes(locstyle):
+    varied = ("--vary", "style=one,two", "--vary", "1.structure=0.2,0.6")
+    done = locstyle(
+        *STYLIZE, *varied, "-o", "g.png", "--each", "{style}-{1.structure}.png", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert [one["vary"] for one in told][1] == {"style": "one", "1.structure": 0.6}
+    assert [one["report"]["cached_inversions"] for one in told] == [0, 1, 1, 1]
+    alone = locstyle(*STYLIZE[:-1], "all=two", "--set", "1.structure=0.6", "-o", "alone.png")
+    assert alone.exit_code == 0
+    assert Path("two-0.6.png").read_bytes() == Path("alone.png").read_bytes()
+    with Image.open("g.png") as grid:
+        assert grid.width == pytest.approx(grid.height, abs=60)  # two beside two
+    assert len({Path(one["output"]).read_bytes() for one in told}) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--vary", "sed=1..2", "-o", "g.png"), "did you mean 'seed'"),
+        (("--vary", "seed=1..2"), "-o: is missing"),
+        (("--vary", "seed=1..2", "-o", "g.gif"), "cannot write '.gif'"),
+        (("--vary", "seed=1..2", "-o", "g.png", "--each", "x.png"), "have {seed} in it"),
+        (("--vary", "seed=1..2", "-o", "g.png", "--contact-sheet", "s.png"), "of one edit"),
+        (("--vary", "1.structure=0.5,2", "-o", "g.png"), r"regions[0].structure"),
+        (("--vary", "style=one,three", "-o", "g.png"), "'three' is not a file"),
+        (("--each", "x.png", "-o", "g.png"), "--vary"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_runs(locstyle, more, said):
+    done = locstyle(*STYLIZE, *more)
+    assert done.exit_code != 0 and said in done.stderr and " of 2:" not in done.stderr
+    assert not Path("g.png").exists()
+
+
+def test_one_key_with_many_values_fills_a_square(locstyle):
+    assert locstyle(*STYLIZE, "--vary", "seed=1..7", "--steps", 1, "-o", "g.png").exit_code == 0
+    with Image.open("g.png") as grid:  # three beside each other, three rows
+        assert grid.width < grid.height < 2 * grid.width
