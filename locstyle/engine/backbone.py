@@ -14,6 +14,7 @@ from locstyle.engine.intervene import Attachment, Intervention
 from locstyle.engine.schedule import Prediction, Schedule
 from locstyle.engine.seal import Seal
 from locstyle.engine.sites import Sites
+from locstyle.engine.tiles import Tile
 from locstyle.engine.turns import Turns
 
 if TYPE_CHECKING:
@@ -95,9 +96,20 @@ class Backbone(Protocol):
         """What the token embedding has for the words of a text: [tokens, dim], a copy."""
         ...
 
-    def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
+    def predict(
+        self, x: Tensor, t: int | Tensor, states: Tensor, tiles: Sequence[Tile] | None = None
+    ) -> Tensor:
         """The network's raw prediction for latents `x` at timestep `t` with text `states`,
-        float32."""
+        float32.
+
+        `tiles`: which part of which picture each row shows; None: each shows all of one that is as
+        large. Networks that are told no sizes do not look.
+        """
+        ...
+
+    def told(self, tiles: Sequence[Tile]) -> tuple[Tensor, ...]:
+        """What the network is told of rows that show these, beside latent, timestep and text; ()
+        for most. What has been inverted is kept by it."""
         ...
 
     def schedule(self, steps: int) -> Schedule:

@@ -15,7 +15,7 @@ from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import Schedule
 from locstyle.engine.solvers import Aim, Leg, Solver, ddim
-from locstyle.engine.tiles import Tiles
+from locstyle.engine.tiles import Tile, Tiles
 from locstyle.engine.trajectory import require_finite
 from locstyle.errors import DenoiseError
 
@@ -74,7 +74,7 @@ def denoise(
                 if number:
                     tell(count.step(index, number, backbone.preview(x)))
                 here = call if parts.is_one else replace(call, size=tile.size, tile=tile)
-                found.append(_predicted(backbone, attachment, here, passes, tile.of(x)))
+                found.append(_predicted(backbone, attachment, here, passes, (tile.of(x), tile)))
             predictions = {b.name: parts.merged([one[b.name] for one in found]) for b in active}
             rows += len(active) * len(parts.tiles)
             prediction, end = plan.compose(predictions, call), schedule.after(index)
@@ -158,23 +158,24 @@ def _predicted(
     attachment: Attachment,
     call: Call,
     passes: Sequence[Sequence[Branch]],
-    x: Tensor,
+    seen: tuple[Tensor, Tile],
 ) -> dict[str, Tensor]:
     """What all rows predict for one tile, by their names."""
     attachment.begin(passes=len(passes))
     found: dict[str, Tensor] = {}
     for branches in passes:
         attachment.call = replace(call, rows=_rows(branches))
-        found |= _predict(backbone, attachment.call, branches, x)
+        found |= _predict(backbone, attachment.call, branches, *seen)
     return found
 
 
 def _predict(
-    backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor
+    backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor, tile: Tile
 ) -> dict[str, Tensor]:
     latents = torch.cat([_latent(branch, call, x) for branch in branches])
     states = torch.cat([_states(branch.texts(call.t), call.texts) for branch in branches])
-    predictions = backbone.predict(latents, call.t, states)
+    tiles = [_shown(branch, call, tile) for branch in branches]
+    predictions = backbone.predict(latents, call.t, states, tiles)
     return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
 
 
@@ -185,6 +186,16 @@ def _latent(branch: Branch, call: Call, x: Tensor) -> Tensor:
     followed = branch.latent.at(call.t).to(x)
     is_here = followed.shape[-2:] == x.shape[-2:]
     return followed if is_here or call.tile is None else call.tile.of(followed)
+
+
+def _shown(branch: Branch, call: Call, tile: Tile) -> Tile:
+    """The part of a picture that a row shows; a reference as large as a tile is all of itself."""
+    if branch.latent is None:
+        return tile
+    height, width = branch.latent.at(call.t).shape[-2:]
+    if (height, width) == tile.size:
+        return Tile.all_of(tile.size, branch.latent.photo)
+    return replace(tile, photo=branch.latent.photo)
 
 
 def _states(texts: tuple[Text, ...], count: int) -> Tensor:

@@ -7,7 +7,7 @@ each window's prediction, weighted so that no window's border shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import torch
@@ -22,13 +22,23 @@ ROOM = 1.6
 
 @dataclass(frozen=True)
 class Tile:
-    """A window of a latent of size `whole` (height, width); all in latent pixels."""
+    """A window of a latent of size `whole` (height, width); all in latent pixels.
+
+    `photo`: (height, width) in its own pixels of the picture that the whole shows, None where that
+    is as large as it is drawn. Networks that are told sizes ask for it.
+    """
 
     top: int
     left: int
     height: int
     width: int
     whole: tuple[int, int]
+    photo: tuple[int, int] | None = field(default=None, repr=False)
+
+    @classmethod
+    def all_of(cls, size: tuple[int, int], photo: tuple[int, int] | None = None) -> Tile:
+        """A latent of that size as one tile."""
+        return cls(0, 0, *size, size, photo)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +77,11 @@ class Tiles:
     @classmethod
     def whole(cls, size: tuple[int, int]) -> Tiles:
         """The latent as one tile."""
-        return cls(size, (Tile(0, 0, *size, size),))
+        return cls(size, (Tile.all_of(size),))
+
+    def showing(self, photo: tuple[int, int]) -> Tiles:
+        """The same of a picture of that (height, width) in its own pixels."""
+        return replace(self, tiles=tuple(replace(tile, photo=photo) for tile in self.tiles))
 
     @property
     def is_one(self) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import CLEAN, Schedule
-from locstyle.engine.tiles import Tiles
+from locstyle.engine.tiles import Tile, Tiles
 from locstyle.errors import DenoiseError
 
 if TYPE_CHECKING:
@@ -58,12 +58,14 @@ class Trajectory:
     """The latent [1, channels, h, w] at every timestep of an inversion, and at `CLEAN`.
 
     `rows`: how many rows the network evaluated to make it. `unconditional`: the texts that `pivot`
-    learned, by the timestep they are for; None where nothing was learned.
+    learned, by the timestep they are for; None where nothing was learned. `photo`: the picture's
+    size as its `Tile` has it.
     """
 
     latents: Mapping[int, Tensor] = field(repr=False)
     rows: int = 0
     unconditional: Mapping[int, Text] | None = field(default=None, repr=False)
+    photo: tuple[int, int] | None = None
 
     def at(self, t: int) -> Tensor:
         """The latent at timestep `t`.
@@ -109,7 +111,8 @@ def invert(
     parts = tiles or Tiles.whole((latent.shape[-2], latent.shape[-1]))
 
     def predicted(x: Tensor, t: int) -> Tensor:
-        return parts.merged([backbone.predict(one.of(x), t, text.states) for one in parts.tiles])
+        found = [backbone.predict(one.of(x), t, text.states, [one]) for one in parts.tiles]
+        return parts.merged(found)
 
     with backbone.turns.take("an inversion"):
         for index, t in enumerate(reversed(schedule.timesteps), start=1):
@@ -121,7 +124,8 @@ def invert(
             latents[t] = x = above
             level = t
             tell(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
-    return Trajectory(latents, schedule.steps * (1 + refine) * len(parts.tiles))
+    rows = schedule.steps * (1 + refine) * len(parts.tiles)
+    return Trajectory(latents, rows, photo=parts.tiles[0].photo)
 
 
 def pivot(
@@ -150,10 +154,11 @@ def pivot(
     with backbone.turns.take("pivoting"), torch.inference_mode(False), torch.no_grad():
         x, learned = content.at(schedule.noisiest).clone(), text.states.clone()
         latents, unconditional, rows = {schedule.noisiest: x}, {}, content.rows
+        shown = Tile.all_of((x.shape[-2], x.shape[-1]), content.photo)
         for index, t in enumerate(schedule.timesteps):
             after = schedule.after(index)
-            conditional = backbone.predict(x, t, text.states.clone())
-            step = _Turn(backbone, schedule, how, x, conditional, t, after)
+            conditional = backbone.predict(x, t, text.states.clone(), [shown])
+            step = _Turn(backbone, schedule, how, x, conditional, t, after, shown)
             share = index / schedule.steps
             learned, loss, tries = step.learn(learned, content.at(after).clone(), share)
             unconditional[t] = replace(text, states=learned)
@@ -162,7 +167,7 @@ def pivot(
             require_finite(x, "pivoting", index + 1, schedule.steps)
             preview = backbone.preview(x)
             tell(Step("pivot", index + 1, schedule.steps, loss=loss, preview=preview))
-    return Trajectory(latents, rows, unconditional)
+    return Trajectory(latents, rows, unconditional, content.photo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +181,11 @@ class _Turn:
     conditional: Tensor
     t: int
     after: int
+    shown: Tile
 
     def moved(self, states: Tensor) -> Tensor:
         """Where guidance leads with these unconditional states."""
-        u = self.backbone.predict(self.x, self.t, states)
+        u = self.backbone.predict(self.x, self.t, states, [self.shown])
         guided = u + self.how.guidance * (self.conditional - u)
         return self.schedule.move(self.x, guided, self.t, self.after)
 

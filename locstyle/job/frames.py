@@ -145,7 +145,7 @@ class Detail:
         tiles = Tiles.of(self.latent_size(canvas), side, multiple)
         if canvas.content[0] * canvas.content[1] <= ROOM * self.working**2:  # but for its padding
             tiles = Tiles.whole(tiles.size)
-        return Frame(canvas, tuple(regions), tuple(parts), tiles)
+        return Frame(canvas, tuple(regions), tuple(parts), tiles.showing(canvas.size))
 
     def latent_size(self, canvas: Canvas) -> tuple[int, int]:
         """(height, width) of a canvas in latent pixels."""
@@ -177,6 +177,7 @@ def frames_of(edit: Edit, masks: Sequence[Mask], detail: Detail) -> tuple[Frame,
         size = None if isinstance(edit.size, str) else edit.size  # "native"
         whole = Canvas.fit(detail.size, size=size, native=detail.native, multiple=detail.multiple)
         one = Tiles.whole(detail.latent_size(whole))  # as asked, however large
+        one = one.showing(detail.size)
         return (Frame(whole, tuple(range(len(masks))), tuple(parts), one),)
     wishes = [_Wish.of(edit, index) for index in range(len(masks))]
 

@@ -72,17 +72,18 @@ class Inverter:
             DenoiseError: a latent is not finite.
             BackboneError: the backbone's weights are not those it was loaded with.
         """
-        asked = [_Asked(self._key(x, None if n else tiles), x) for n, x in enumerate(latents)]
+        parts = [_shown(x, None if n else tiles) for n, x in enumerate(latents)]
+        asked = [_Asked(self._key(*one), *one) for one in zip(latents, parts, strict=True)]
         keys = list(dict.fromkeys(one.key for one in asked))
         found = {key: self.references[key] for key in keys if key in self.references}
-        cached = {k: kept for k in keys if k not in found and (kept := self._kept(k))}
+        by_key = {one.key: one for one in reversed(asked)}
+        cached = {k: kept for k in keys if k not in found and (kept := self._kept(by_key[k]))}
         found |= cached
-        missing = {one.key: one for one in reversed(asked) if one.key not in found}
+        missing = {key: one for key, one in by_key.items() if key not in found}
         rows = 0
         for number, key in enumerate(key for key in keys if key in missing):
-            own = tiles if key == asked[0].key else None
             told = _part(on_step, number, len(missing))
-            found[key] = self._inverted(missing[key].latent, own, told)
+            found[key] = self._inverted(missing[key], told)
             rows += found[key].rows
             if self.cache is not None:
                 self.backbone.seal.check()  # what changed weights make is kept for nobody
@@ -90,31 +91,32 @@ class Inverter:
         self.references.update({one.key: found[one.key] for one in asked[1:]})
         return Inversions(tuple(found[one.key] for one in asked), rows, len(cached))
 
-    def _inverted(self, latent: Tensor, tiles: Tiles | None, on_step: OnStep) -> Trajectory:
+    def _inverted(self, asked: _Asked, on_step: OnStep) -> Trajectory:
         return invert(
             self.backbone,
-            latent,
+            asked.latent,
             self.schedule,
             text=self.empty,
             aligned=self.inversion.aligned,
             refine=self.inversion.refine,
-            tiles=tiles,
+            tiles=asked.tiles,
             on_step=on_step,
         )
 
-    def _kept(self, key: str) -> Trajectory | None:
-        latents = None if self.cache is None else self.cache.get(key)
+    def _kept(self, asked: _Asked) -> Trajectory | None:
+        latents = None if self.cache is None else self.cache.get(asked.key)
         if latents is None:
             return None
-        return Trajectory({t: latent.to(self.backbone.device) for t, latent in latents.items()})
+        here = {t: latent.to(self.backbone.device) for t, latent in latents.items()}
+        return Trajectory(here, photo=asked.tiles.tiles[0].photo)
 
-    def _key(self, latent: Tensor, tiles: Tiles | None) -> str:
+    def _key(self, latent: Tensor, tiles: Tiles) -> str:
         """SHA-256 of all that a trajectory depends on, to the last bit."""
         total = hashlib.sha256()
-        cut = () if tiles is None or tiles.is_one else (tiles,)
-        for fact in (*self._facts(), *cut):
+        for fact in (*self._facts(), *(() if tiles.is_one else (tiles,))):
             total.update(f"{fact}\n".encode())
-        for tensor in (latent, self.empty.states, self.schedule.alphas):
+        told = self.backbone.told(tiles.tiles)
+        for tensor in (latent, self.empty.states, self.schedule.alphas, *told):
             total.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
             total.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return total.hexdigest()
@@ -141,6 +143,11 @@ class _Asked(NamedTuple):
 
     key: str
     latent: Tensor
+    tiles: Tiles
+
+
+def _shown(latent: Tensor, tiles: Tiles | None) -> Tiles:
+    return tiles or Tiles.whole((latent.shape[-2], latent.shape[-1]))
 
 
 def _machine(device: torch.device) -> Iterator[object]:

@@ -16,3 +16,6 @@ from .tiny import tiny_backbone as tiny_backbone
 from .tiny import tiny_parts as tiny_parts
 from .tiny import tiny_scene as tiny_scene
 from .tiny import tiny_tokenizer as tiny_tokenizer
+from .tiny_xl import save_tiny_xl as save_tiny_xl
+from .tiny_xl import tiny_xl as tiny_xl
+from .tiny_xl import tiny_xl_parts as tiny_xl_parts

@@ -15,6 +15,7 @@ from locstyle.engine.backbone import Backbone, Text
 from locstyle.engine.denoise import denoise
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.sites import Site, Sites
+from locstyle.engine.tiles import Tile
 from locstyle.testing.traces import unchanged
 
 ROLES = frozenset({"self", "cross", "conv", "linear", "norm"})
@@ -122,6 +123,13 @@ class _Check:
             self.same(alone[0], made[row], "a row's prediction depends on the others in the batch")
         each = torch.full((2,), t, device=x.device)
         self.same(self.backbone.predict(x, each, states), made, "one timestep for each row differs")
+        whole = [Tile.all_of((x.shape[-2], x.shape[-1]))] * 2
+        shown = self.backbone.predict(x, t, states, whole)
+        self.same(
+            shown, made, "rows that show all of a picture differ from rows of which none says"
+        )
+        told = self.backbone.told(whole)
+        assert all(len(one) == 2 for one in told), "told does not say something for each row"
 
     def interventions(self) -> None:
         plain = self._denoised()

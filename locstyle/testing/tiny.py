@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,16 @@ from locstyle.style import Delta, Style, Tokens
 CONTEXT = 16
 """Width of the tiny backbone's text states."""
 
+TINY_VAE: Mapping[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 3,
+    "up_block_types": ("UpDecoderBlock2D",) * 3,
+    "block_out_channels": (8, 8, 8),
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "sample_size": 32,
+}
+"""The configuration of tiny autoencoders."""
+
 
 def tiny_backbone(
     seed: int = 0, *, prediction: str = "epsilon", family: str = "tiny", device: str = "cpu"
@@ -46,8 +56,8 @@ def tiny_backbone(
 
 def tiny_parts(seed: int = 0, *, prediction: str = "epsilon") -> Parts:
     """The modules of a tiny random Stable Diffusion, to save, convert or wrap."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
 
     tokenizer = tiny_tokenizer()
     with torch.random.fork_rng(devices=[]):
@@ -60,29 +70,34 @@ def tiny_parts(seed: int = 0, *, prediction: str = "epsilon") -> Parts:
             attention_head_dim=2,
             norm_num_groups=4,
         )
-        vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3,
-            block_out_channels=(8, 8, 8),
-            layers_per_block=1,
-            norm_num_groups=4,
-            sample_size=32,
-        )
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=CONTEXT,
-                intermediate_size=2 * CONTEXT,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=16,
-                projection_dim=CONTEXT,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
-    scheduler = DDIMScheduler(
+        vae = AutoencoderKL(**TINY_VAE)
+        text_encoder = CLIPTextModel(tiny_clip_config(tokenizer, CONTEXT))
+    return Parts(unet, vae, text_encoder, tokenizer, tiny_scheduler(prediction))
+
+
+def tiny_clip_config(tokenizer: Any, width: int, layers: int = 1, pooled: int = CONTEXT) -> Any:
+    """The configuration of a text encoder of that `width` for a tiny tokenizer."""
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        projection_dim=pooled,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def tiny_scheduler(prediction: str = "epsilon") -> Any:
+    """Stable Diffusion's noise levels."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -91,10 +106,9 @@ def tiny_parts(seed: int = 0, *, prediction: str = "epsilon") -> Parts:
         steps_offset=1,
         prediction_type=prediction,
     )
-    return Parts(unet, vae, text_encoder, tokenizer, scheduler)
 
 
-def tiny_tokenizer() -> Any:
+def tiny_tokenizer(pad: str = "<|endoftext|>") -> Any:
     """A CLIP tokenizer that knows single bytes only: every prompt works, letter by letter."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
@@ -105,22 +119,21 @@ def tiny_tokenizer() -> Any:
         vocabulary, merges = Path(folder, "vocab.json"), Path(folder, "merges.txt")
         vocabulary.write_text(json.dumps({word: i for i, word in enumerate(words)}), "utf-8")
         merges.write_text("#version: 0.2\n", "utf-8")
-        return CLIPTokenizer.from_pretrained(folder, model_max_length=16)
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=16, pad_token=pad)
 
 
 def save_tiny(folder: Path, seed: int = 0) -> Path:
     """Write the tiny model as a diffusers folder, as `load_backbone` reads it."""
-    parts = tiny_parts(seed)
+    return save_parts(folder, tiny_parts(seed), "StableDiffusionPipeline")
+
+
+def save_parts(folder: Path, parts: Parts, pipeline: str) -> Path:
+    """Write modules as a diffusers folder whose index names `pipeline`."""
+    index: dict[str, Any] = {"_class_name": pipeline}
     for name, part in parts._asdict().items():
-        part.save_pretrained(folder / name)
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-    }
+        if part is not None:
+            part.save_pretrained(folder / name)
+            index[name] = [type(part).__module__.split(".")[0], type(part).__name__]
     (folder / "model_index.json").write_text(json.dumps(index), "utf-8")
     return folder
 

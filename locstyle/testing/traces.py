@@ -45,7 +45,7 @@ def _state(images: tuple[Image.Image, ...], backbone: UNetBackbone | None) -> di
 
 
 def _model_state(backbone: UNetBackbone) -> dict[str, Any]:
-    parts = (backbone.unet, backbone.vae, backbone.text_encoder)
+    parts = tuple(backbone.modules.values())
     modules = [(name, module) for part in parts for name, module in part.named_modules()]
     return {
         "the backbone's weights": backbone.weights_digest(),

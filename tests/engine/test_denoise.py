@@ -36,7 +36,9 @@ class Smooth:
     def __getattr__(self, name: str) -> object:
         return getattr(self._backbone, name)
 
-    def predict(self, x: torch.Tensor, t: int, states: torch.Tensor) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, t: int, states: torch.Tensor, tiles: object = None
+    ) -> torch.Tensor:
         return torch.sin(2 * x) * (0.5 + t / 2000)
 
 
@@ -76,7 +78,9 @@ def test_a_row_that_replays_a_trajectory_sees_its_latents(backbone: UNetBackbone
         def __getattr__(self, name: str) -> object:
             return getattr(backbone, name)
 
-        def predict(self, x: torch.Tensor, t: int, states: torch.Tensor) -> torch.Tensor:
+        def predict(
+            self, x: torch.Tensor, t: int, states: torch.Tensor, tiles: object = None
+        ) -> torch.Tensor:
             seen.append((t, x.clone()))
             return backbone.predict(x, t, states)
 

@@ -32,7 +32,7 @@ class Gaussian:
         signal = self._backbone.schedule(10).alpha(t)
         return signal * 0.25 + 1 - signal
 
-    def predict(self, x: Tensor, t: int, states: Tensor) -> Tensor:
+    def predict(self, x: Tensor, t: int, states: Tensor, tiles: object = None) -> Tensor:
         signal = self._backbone.schedule(10).alpha(t)
         noise = (1 - signal) ** 0.5 * x / self.level(t)
         if self._backbone.prediction == "epsilon":

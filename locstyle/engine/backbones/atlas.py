@@ -10,7 +10,7 @@ from torch import nn
 from locstyle.engine.sites import Role, Side, Site, Sites, Stage
 
 _TEXT_SIDE = re.compile(r"attn2\.to_[kv]$")
-_TIME = re.compile(r"time_emb")
+_TIME = re.compile(r"time_emb|add_embedding")
 
 
 def unet_sites(unet: Any) -> Sites:

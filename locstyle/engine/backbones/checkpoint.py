@@ -9,22 +9,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
+from locstyle.engine.backbones.accepted import check_scheduler, check_unet
 from locstyle.errors import BackboneError
 from locstyle.files import is_file, is_folder
+
+WEIGHTS = ("unet", "vae", "text_encoder")
+"""The parts of every checkpoint that have weights."""
 
 PATIENCE = 5.0
 """Seconds within which the hub must answer before anything is downloaded from it."""
 
 
 class Parts(NamedTuple):
-    """A checkpoint's modules, as diffusers and transformers made them."""
+    """A checkpoint's modules, as diffusers and transformers made them; SDXL has two encoders."""
 
     unet: Any  # diffusers is untyped
     vae: Any
     text_encoder: Any
     tokenizer: Any
     scheduler: Any
+    text_encoder_2: Any = None
+    tokenizer_2: Any = None
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What has weights, by its name."""
+        found = {name: getattr(self, name) for name in (*WEIGHTS, "text_encoder_2")}
+        return {name: module for name, module in found.items() if module is not None}
 
 
 def read_folder(name: str, dtype: torch.dtype, *, download: bool = True) -> Parts:
@@ -46,8 +59,8 @@ def read_folder(name: str, dtype: torch.dtype, *, download: bool = True) -> Part
         _check_hub(name)
     try:
         with _quietly():
-            return _read_parts(here or name, dtype, download=download)
-    except (OSError, ValueError, KeyError) as error:
+            return _read_parts(name, here or name, dtype, download=download)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
         if local is None and not download:
             raise BackboneError(
                 f"backbone: {name!r} is a hub name and not on this machine, and nothing is fetched "
@@ -77,8 +90,7 @@ def _kept(name: str) -> str | None:
         kept = snapshot_download(name, local_files_only=True, cache_dir=constants.HF_HUB_CACHE)
     except (LocalEntryNotFoundError, ValueError):  # ValueError: no name the hub could have
         return None
-    parts = ("unet", "vae", "text_encoder")
-    return kept if all(any(Path(kept, part).glob("*.safetensors")) for part in parts) else None
+    return kept if all(any(Path(kept, part).glob("*.safetensors")) for part in WEIGHTS) else None
 
 
 def _check_hub(name: str) -> None:
@@ -110,21 +122,33 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _read_parts(where: str, dtype: torch.dtype, *, download: bool) -> Parts:
+def _read_parts(name: str, where: str, dtype: torch.dtype, *, download: bool) -> Parts:
+    """The parts of the folder or repository `where`, which the user calls `name`."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     here: dict[str, Any] = {"local_files_only": not download}
-    options = {"torch_dtype": dtype, "use_safetensors": True, **here}
-    return Parts(
-        UNet2DConditionModel.from_pretrained(where, subfolder="unet", **options),
-        AutoencoderKL.from_pretrained(where, subfolder="vae", **options),
-        CLIPTextModel.from_pretrained(
-            where, subfolder="text_encoder", dtype=dtype, use_safetensors=True, **here
-        ),
+    safe = {"use_safetensors": True, **here}
+    check_unet(UNet2DConditionModel.load_config(where, subfolder="unet", **here), name)
+    check_scheduler(DDIMScheduler.load_config(where, subfolder="scheduler", **here), name)
+    unet = UNet2DConditionModel.from_pretrained(where, subfolder="unet", torch_dtype=dtype, **safe)
+    is_xl = unet.config.addition_embed_type == "text_time"
+    # SDXL's autoencoder loses pictures in 16 bits, so it stays in 32.
+    vae_dtype = torch.float32 if is_xl else dtype
+    parts = Parts(
+        unet,
+        AutoencoderKL.from_pretrained(where, subfolder="vae", torch_dtype=vae_dtype, **safe),
+        CLIPTextModel.from_pretrained(where, subfolder="text_encoder", dtype=dtype, **safe),
         CLIPTokenizer.from_pretrained(where, subfolder="tokenizer", **here),
         DDIMScheduler.from_pretrained(where, subfolder="scheduler", **here),
     )
+    if not is_xl:
+        return parts
+    second = CLIPTextModelWithProjection.from_pretrained(
+        where, subfolder="text_encoder_2", dtype=dtype, **safe
+    )
+    tokenizer = CLIPTokenizer.from_pretrained(where, subfolder="tokenizer_2", **here)
+    return parts._replace(text_encoder_2=second, tokenizer_2=tokenizer)
 
 
 def read_single_file(

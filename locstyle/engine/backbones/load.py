@@ -34,7 +34,7 @@ def load_backbone(
 
     `device`: "auto" takes CUDA where there is one. `dtype`: None is float16 on CUDA; bfloat16,
     which takes half the memory, for large models on a CPU with matrix units for it; else float32.
-    `family`: None recognises Stable Diffusion 1.x and 2.x by the width of their text states.
+    `family`: None recognises Stable Diffusion 1.x, 2.x and XL by the width of their text states.
     `config`: a diffusers folder or hub name with the tokenizer and configurations of a single-file
     checkpoint. `download`: whether a hub may be asked for what is not there yet.
 
@@ -75,8 +75,9 @@ def _take_bfloat16(parts: Parts) -> None:
     """
     ask = getattr(torch.cpu, "get_capabilities", None)  # not in every torch we take
     if ask and ask().get("amx_bf16"):
-        for module in (parts.unet, parts.vae, parts.text_encoder):
-            module.to(torch.bfloat16)
+        for name, module in parts.modules.items():
+            if name != "vae" or parts.text_encoder_2 is None:  # SDXL's loses pictures in 16 bits
+                module.to(torch.bfloat16)
 
 
 def _size(unet: nn.Module) -> int:

@@ -58,5 +58,5 @@ def _check(site: Site, attn: Any) -> None:
     if extra:
         raise SiteError(
             f"{site.name}: an attention layer with {', '.join(extra)} cannot be intervened on; "
-            "only plain self- and cross-attention as in Stable Diffusion 1.x and 2.x can"
+            "only plain self- and cross-attention as in Stable Diffusion 1.x, 2.x and XL can"
         )

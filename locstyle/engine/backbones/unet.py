@@ -1,4 +1,4 @@
-"""UNets of the Stable Diffusion 1.x and 2.x family, as diffusers ships them."""
+"""UNets of the Stable Diffusion family, 1.x, 2.x and XL, as diffusers ships them."""
 
 from __future__ import annotations
 
@@ -14,35 +14,44 @@ from torch import Tensor, nn
 from locstyle.engine.backbone import Text
 from locstyle.engine.backbones.atlas import unet_sites
 from locstyle.engine.backbones.checkpoint import Parts
+from locstyle.engine.backbones.clip import Clip, shared_out
 from locstyle.engine.backbones.processor import processor
-from locstyle.engine.backbones.words import Words, check_words, numbers, spell, spoken
+from locstyle.engine.backbones.told import Told
+from locstyle.engine.backbones.words import Words, check_words
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, leading_timesteps
 from locstyle.engine.seal import Seal
+from locstyle.engine.tiles import Tile
 from locstyle.engine.turns import Turns
-from locstyle.errors import BackboneError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FAMILIES = {768: "sd1", 1024: "sd2"}
+FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 """Families by the width of their text states."""
 
 
 class UNetBackbone:
-    """A latent diffusion UNet with its autoencoder and text encoder; see `Backbone`."""
+    """A latent diffusion UNet with its autoencoder and text encoders; see `Backbone`.
+
+    With two encoders it is SDXL's kind, arXiv:2307.01952: their states lie side by side, and so do
+    the vectors of learned words; the network is told sizes, and the pooled text of "" (`Told`).
+    """
 
     def __init__(
         self, parts: Parts, *, name: str, device: torch.device, family: str | None = None
     ) -> None:
-        for module in (parts.unet, parts.vae, parts.text_encoder):
+        self.modules: dict[str, nn.Module] = parts.modules
+        for module in self.modules.values():
             module.requires_grad_(False).eval().to(device)
         if device.type == "cpu":  # convolutions run up to 1.5x faster in this layout
             parts.unet.to(memory_format=torch.channels_last)
             parts.vae.to(memory_format=torch.channels_last)
-        self.unet, self.vae, self.text_encoder, self.tokenizer, scheduler = parts
+        self.unet, self.vae, scheduler = parts.unet, parts.vae, parts.scheduler
+        self.text_encoder, self.tokenizer = parts.text_encoder, parts.tokenizer
+        self._clips = _clips(parts)
         self.name = name
-        self.family = family or _family(self.unet, name)
+        self.family = family or _family(self.unet)
         self.factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.native: int = _side(self.unet.config.sample_size) * self.factor
         self.working: int = self.native
@@ -53,7 +62,7 @@ class UNetBackbone:
         self._offset: int = scheduler.config.steps_offset
         self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
         self.sites = unet_sites(self.unet)
-        self.seal = Seal({"unet": self.unet, "vae": self.vae, "text_encoder": self.text_encoder})
+        self.seal = Seal(self.modules)
         self.turns = Turns()
         self._speaking = Turns()
 
@@ -98,30 +107,46 @@ class UNetBackbone:
 
     def text(self, prompt: str, words: Words | None = None) -> Text:
         words = words or {}
-        encoder = self.text_encoder
-        check_words(words, encoder.config.hidden_size)
-        window = encoder.config.max_position_embeddings
-        spelling = spell(self.tokenizer, prompt, words, window)
+        check_words(words, sum(clip.width for clip in self._clips))
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
-        # The embedding is shared, and learned words stand in it for a while.
-        with (
-            self._speaking.take("a text"),
-            torch.set_grad_enabled(is_learning),
-            spoken(encoder.get_input_embeddings(), spelling),
-        ):
-            ids = torch.tensor([spelling.ids], device=encoder.device)
-            states = encoder(ids).last_hidden_state
-        return Text(prompt, states, spelling.cut, spelling.used, spelling.spans)
+        # The embeddings are shared, and learned words stand in them for a while.
+        with self._speaking.take("a text"), torch.set_grad_enabled(is_learning):
+            heard = [
+                clip.hear(prompt, own)
+                for clip, own in zip(self._clips, shared_out(words, self._clips), strict=True)
+            ]
+        first, states = heard[0].spelling, [one.states for one in heard]
+        joined = states[0] if len(states) == 1 else torch.cat(states, -1)
+        return Text(prompt, joined, first.cut, first.used, first.spans)
 
     def word_vectors(self, text: str) -> Tensor:
-        table: Tensor = self.text_encoder.get_input_embeddings().weight
-        return table[numbers(self.tokenizer, text)].detach().clone()
+        found = [clip.word_vectors(text) for clip in self._clips]
+        return found[0] if len(found) == 1 else torch.cat(found, -1)
 
-    def predict(self, x: Tensor, t: int | Tensor, states: Tensor) -> Tensor:
+    def predict(
+        self, x: Tensor, t: int | Tensor, states: Tensor, tiles: Sequence[Tile] | None = None
+    ) -> Tensor:
+        beside = None
+        if self._told is not None:
+            shown = tiles or [Tile.all_of((x.shape[-2], x.shape[-1]))] * len(x)
+            beside = self._told.beside(shown, len(x))
         # Rows advance in float32 whatever the network runs in, so steps do not lose bits.
         with self.turns.take("a prediction"):
-            noise: Tensor = self.unet(x.to(self.dtype), t, states.to(self.dtype)).sample
+            noise: Tensor = self.unet(
+                x.to(self.dtype), t, states.to(self.dtype), added_cond_kwargs=beside
+            ).sample
         return noise.float()
+
+    def told(self, tiles: Sequence[Tile]) -> tuple[Tensor, ...]:
+        return () if self._told is None else tuple(self._told.beside(tiles, len(tiles)).values())
+
+    @cached_property
+    def _told(self) -> Told | None:
+        if len(self._clips) == 1:
+            return None
+        with self._speaking.take("a text"), torch.inference_mode(False), torch.no_grad():
+            pooled = self._clips[-1].hear("", {}).pooled
+        return None if pooled is None else Told(pooled.to(self.dtype), self.factor)
 
     def schedule(self, steps: int) -> Schedule:
         timesteps = leading_timesteps(steps, train_steps=len(self.alphas), offset=self._offset)
@@ -158,9 +183,14 @@ class UNetBackbone:
                 yield attachment
 
 
-def _family(unet: Any, name: str) -> str:
-    if unet.config.addition_embed_type is not None:
-        raise BackboneError(f"backbone: {name!r} is an SDXL-like UNet, which is not supported yet")
+def _clips(parts: Parts) -> list[Clip]:
+    if parts.text_encoder_2 is None:
+        return [Clip(parts.text_encoder, parts.tokenizer)]
+    pairs = (parts.text_encoder, parts.tokenizer), (parts.text_encoder_2, parts.tokenizer_2)
+    return [Clip(*pair, penultimate=True) for pair in pairs]
+
+
+def _family(unet: Any) -> str:
     width = unet.config.cross_attention_dim
     return FAMILIES.get(width, f"unet{width}")
 

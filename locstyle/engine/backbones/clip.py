@@ -1,0 +1,66 @@
+"""A CLIP text encoder and its tokenizer: how one encoder hears a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from locstyle.engine.backbones.words import Spelling, Words, numbers, spell, spoken
+
+
+class Heard(NamedTuple):
+    """A prompt as one encoder has it: `states` [1, tokens, dim], and of the whole prompt `pooled`
+    [1, dim], None of an encoder without a projection."""
+
+    spelling: Spelling
+    states: Tensor
+    pooled: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One text encoder with its tokenizer.
+
+    `penultimate`: its states are those of the last layer but one, before the final norm, as SDXL
+    reads them (arXiv:2307.01952 §2.1); else the last, normed.
+    """
+
+    encoder: Any  # transformers is untyped
+    tokenizer: Any
+    penultimate: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many numbers a state and a word have."""
+        width: int = self.encoder.config.hidden_size
+        return width
+
+    def hear(self, prompt: str, words: Words) -> Heard:
+        """The encoded prompt; `words` [n, width] stand in it for the length of the call."""
+        encoder = self.encoder
+        window = encoder.config.max_position_embeddings
+        spelling = spell(self.tokenizer, prompt, words, window)
+        with spoken(encoder.get_input_embeddings(), spelling):
+            ids = torch.tensor([spelling.ids], device=encoder.device)
+            if not self.penultimate:
+                return Heard(spelling, encoder(ids).last_hidden_state, None)
+            said = encoder(ids, output_hidden_states=True)
+        return Heard(spelling, said.hidden_states[-2], getattr(said, "text_embeds", None))
+
+    def word_vectors(self, text: str) -> Tensor:
+        """What the token embedding has for the words of a text: [tokens, width], a copy."""
+        table: Tensor = self.encoder.get_input_embeddings().weight
+        return table[numbers(self.tokenizer, text)].detach().clone()
+
+
+def shared_out(words: Words, clips: Sequence[Clip]) -> list[Mapping[str, Tensor]]:
+    """Each encoder's part of words whose vectors lie side by side, in the encoders' order."""
+    if len(clips) == 1:
+        return [words]
+    widths = [clip.width for clip in clips]
+    parts = {name: vectors.split(widths, -1) for name, vectors in words.items()}
+    return [{name: part[number] for name, part in parts.items()} for number in range(len(clips))]
