@@ -1,0 +1,72 @@
+// The run: what is going on, how long it will take, and the buttons that start and stop it.
+import {html} from './ui.js';
+import {Icon} from './icons.js';
+import {isDrawn, isStyled} from './document.js';
+import {cancel, start} from './running.js';
+import {duration, left} from './shelf.js';
+import * as store from './store.js';
+
+/** @type {Record<string, string>} */
+const PHASES = {
+  load: 'Loading the model', resolve: 'Looking', segment: 'Finding objects', invert: 'Reading the photo',
+  pivot: 'Reading the photo', denoise: 'Drawing', check: 'Checking', paste: 'Pasting', write: 'Writing',
+};
+
+export function Runner() {
+  const run = store.run.value;
+  return html`
+    <section class="runner" aria-label="Run">
+      ${run ? html`<${Progress} run=${run} />` : html`<${Ready} />`}
+    </section>`;
+}
+
+/** @param {{run: NonNullable<typeof store.run.value>}} props */
+function Progress({run: {job, step}}) {
+  const name = job.kind === 'render' ? 'Render' : job.kind === 'save' ? 'Save' : 'Preview';
+  const phase = step ? PHASES[step.phase] ?? step.phase : job.state === 'waiting' ? 'Waiting its turn' : 'Starting';
+  const count = step && step.total > 1 ? ` ${step.index}/${step.total}` : '';
+  return html`
+    <div class="progress">
+      <p class="row">
+        <span class="grow" role="status"><b>${name}</b> · ${phase}${count}${left(step?.seconds_left)}</span>
+        <button type="button" class="quiet" onClick=${cancel} title="Cancel (Esc)">Cancel</button>
+      </p>
+      <progress max="1" value=${step?.fraction ?? undefined} aria-label=${`${name}: progress`}></progress>
+    </div>`;
+}
+
+function Ready() {
+  const doc = store.doc.value;
+  const [drawn, open] = [doc.parts.filter(isDrawn), doc.parts.filter((one) => !isStyled(one) && !one.hidden)];
+  const {preview, render, device} = store.estimate.value ?? {preview: null, render: null, device: ''};
+  const expected = (/** @type {number | null} */ seconds) => (seconds === null ? '' : ` · about ${duration(seconds)}`);
+  const isOff = !drawn.length || store.link.value !== 'up';
+  return html`
+    <div class="ready">
+      <p class="dim why">${said(drawn.length, open.length)}</p>
+      <p class="row">
+        <label class="switch" title="A preview starts by itself after every change">
+          <input type="checkbox" role="switch" checked=${store.isLive.value}
+                 onChange=${(/** @type {any} */ event) => (store.isLive.value = event.target.checked)} />
+          <span>Live</span>
+        </label>
+        <button type="button" disabled=${isOff} onClick=${() => start('preview')} title="Preview now (P)">
+          Preview${expected(preview)}
+        </button>
+        <button type="button" class="main" disabled=${isOff} onClick=${() => start('render')}
+                title=${`At the full setting${device && ` on ${device}`} (Ctrl+Enter)`}>
+          <${Icon} name="spark" />Render${expected(render)}
+        </button>
+      </p>
+    </div>`;
+}
+
+/** @param {number} drawn @param {number} open */
+function said(drawn, open) {
+  const {state, backbone, device} = store.model.value;
+  const regions = (/** @type {number} */ n) => (n === 1 ? '1 region' : `${n} regions`);
+  if (state === 'failed') return `The model ${backbone} could not be loaded: ${store.model.value.error?.message ?? ''}`;
+  if (!drawn) return open ? `${regions(open)} without a style: nothing is drawn yet` : 'A region with a style is drawn by itself';
+  const model = {loading: `loading ${backbone}…`, unloaded: `${backbone}, not loaded yet`, ready: [backbone, device].filter(Boolean).join(' on ')}[state];
+  return `${regions(drawn)} to draw${open ? `, ${open} without a style left out` : ''} · ${model}`;
+}

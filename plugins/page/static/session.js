@@ -1,0 +1,144 @@
+// The tab's tie to the server: opening photos, hearing what happens, coming back after either of
+// them was gone, and the document saved by itself.
+import {batch, effect} from './ui.js';
+import {Gone, Refusal, get, listen, send, upload} from './api.js';
+import {EMPTY, fromRecipe} from './document.js';
+import {begun} from './history.js';
+import {forgotten, recall} from './running.js';
+import {readStyles} from './styling.js';
+import * as store from './store.js';
+
+/** @typedef {import('./types').Photo} Photo @typedef {import('./types').Recipe} Recipe */
+
+const SAVE_AFTER = 500; // ms of quiet
+let revision = 0;
+let isRestored = false;
+
+/** Connects, and goes on doing so. */
+export async function live() {
+  for (let wait = 300; ; wait = Math.min(wait * 1.5, 4000)) {
+    try {
+      await connected();
+      wait = 300;
+    } catch (error) {
+      if (error instanceof Refusal && error.status < 404) {
+        store.link.value = 'refused';
+        return;
+      }
+      if (!(error instanceof Gone)) console.error(error);
+    }
+    if (store.link.peek() === 'up' || store.link.peek() === 'connecting') store.link.value = 'gone';
+    await new Promise((done) => setTimeout(done, wait));
+  }
+}
+
+async function connected() {
+  const said = await get('hello');
+  store.hello.value = said;
+  store.model.value = said.model;
+  store.link.value = 'up';
+  if (!isRestored) await restored(said);
+  await listen('events', heard, new AbortController().signal);
+}
+
+/** @param {string} name @param {any} data */
+function heard(name, data) {
+  if (name === 'model') store.model.value = data;
+  else if (name === 'bye') store.link.value = 'gone';
+  else if (name === 'photo' && data.id === store.photo.peek()?.id)
+    store.note(data.state === 'gone'
+      ? 'The photo’s file is not there any more: put it back before rendering'
+      : 'The photo’s file has changed: open it again to see it', 'error');
+}
+
+/** Shows what the server was started with, or what this folder's page last showed.
+ * @param {import('./types').Hello} said */
+async function restored(said) {
+  isRestored = true;
+  if (said.photo) store.photo.value = said.photo; // its picture is under way while the rest is asked
+  const kept = await get('state').catch(() => ({revision: 0, state: null}));
+  revision = kept.revision;
+  const {state} = kept;
+  const isSame = state && (!said.photo || state.photo === said.photo.id)
+    && JSON.stringify(said.recipe ?? null) === JSON.stringify(state.given ?? null);
+  if (isSame && !said.photo && state.image) {
+    const opened = await send('open', {path: state.image, as: 'photo'}).catch(() => null);
+    if (opened?.photo.id === state.photo) store.photo.value = opened.photo;
+  }
+  const photo = store.photo.peek();
+  if (!photo) return;
+  batch(() => {
+    const fresh = said.recipe ? fromRecipe(said.recipe) : EMPTY;
+    const doc = isSame ? state.doc : fresh;
+    store.history.value = begun(doc);
+    store.selected.value = isSame ? state.selected : doc.parts.at(-1)?.key ?? null;
+  });
+  if (isSame && state.doc.parts.length) store.note('Went on where you left off');
+  await recall().catch(() => null);
+  if (isSame && store.results.peek().some((one) => one.id === state.shown)) {
+    batch(() => ([store.shown.value, store.mode.value] = [state.shown, state.mode ?? 'result']));
+  }
+}
+
+/** Saves the document after every change. */
+export function follow() {
+  effect(() => {
+    const [photo, doc, selected, shown, mode] = [
+      store.photo.value, store.doc.value, store.selected.value, store.shown.value, store.mode.value,
+    ];
+    if (!photo || !isRestored || store.isTaken.value || store.link.value !== 'up') return;
+    const given = store.hello.peek()?.recipe ?? null;
+    const state = {photo: photo.id, image: photo.image, doc, selected, shown, mode, given};
+    const timer = setTimeout(() => save(state), SAVE_AFTER);
+    return () => clearTimeout(timer);
+  });
+}
+
+/** @param {unknown} state */
+async function save(state) {
+  try {
+    ({revision} = await send('state', {revision, state}, undefined, 'PUT'));
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 409) store.isTaken.value = true;
+    else if (!(error instanceof Gone)) store.note(String(/** @type {Error} */ (error).message), 'error');
+  }
+}
+
+/** Another tab saved meanwhile: from now on this one does. */
+export async function takeOver() {
+  ({revision} = await get('state'));
+  store.isTaken.value = false;
+}
+
+/** @param {{photo: Photo, recipe: Recipe | null}} opened */
+function show({photo, recipe}) {
+  forgotten();
+  const doc = recipe ? fromRecipe(recipe) : EMPTY;
+  batch(() => {
+    store.photo.value = photo;
+    store.history.value = begun(doc);
+    store.selected.value = doc.parts.at(-1)?.key ?? null;
+    store.dialog.value = null;
+  });
+  recall().catch(() => null);
+  readStyles();
+}
+
+/** @param {Blob & {name?: string}} file */
+export async function openFile(file) {
+  await shown(() => upload(`upload?name=${encodeURIComponent(file.name || 'pasted.png')}`, file));
+}
+
+/** @param {string} path of the root's folder @param {'photo'} [as] */
+export async function openPath(path, as) {
+  await shown(() => send('open', as ? {path, as} : {path}));
+}
+
+/** @param {() => Promise<any>} ask */
+async function shown(ask) {
+  try {
+    show(await ask());
+  } catch (error) {
+    store.note(String(/** @type {Error} */ (error).message), 'error');
+  }
+}
