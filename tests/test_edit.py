@@ -118,6 +118,7 @@ def test_a_full_recipe_is_the_identity():
                 "paste_feather": 0.0,
                 "guidance": 4.0,
                 "structure": 0.3,
+                "palette": "drawn",
             },
             {
                 "mask": "sky.png",
@@ -141,6 +142,7 @@ def test_a_full_recipe_is_the_identity():
         "size": [512, 768],
         "frames": [{"box": [0, 0, 90, 60], "size": [60, 90], "draws": [0, 1]}],
         "grain": 0.5,
+        "palette": 0.25,
         "feather": 3.0,
         "paste_feather": 1.0,
         "inversion_refine": 2,

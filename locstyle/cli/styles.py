@@ -33,7 +33,7 @@ def _facts(path: Path) -> dict[str, str]:
         header = read_header(path)
     except StyleError as error:
         return {"name": path.stem, "path": str(path), "error": str(error)}
-    keys = ("family", "kind", "rank", "trigger", "licence", "made_by", "base_digest")
+    keys = ("family", "kind", "rank", "trigger", "licence", "palette", "made_by", "base_digest")
     return {"name": path.stem, "path": str(path), **{k: header[k] for k in keys if k in header}}
 
 

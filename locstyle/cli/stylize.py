@@ -97,6 +97,12 @@ def _number_or_word(context: click.Context, parameter: click.Parameter, given: s
     show_default=True,
     help="Match the fine scale around regions: off, auto, or a share of it.",
 )
+@click.option(
+    "--palette",
+    callback=_number_or_word,
+    help="Whose colours: 0 the photo's own to 1 the style's, or drawn; "
+    "each style's own choice if not given.",
+)
 @click.option("--feather", type=float, default=2.0, show_default=True, help="Pixels; denoising.")
 @click.option(
     "--paste-feather", type=float, default=2.0, show_default=True, help="Pixels; pasting."

@@ -20,12 +20,27 @@ from locstyle.cli.shared import (
     print_json,
     read_options,
 )
+from locstyle.edit import checks
 from locstyle.files import check_output
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
     from locstyle.plugin.protocols import StyleEncoder, StyleRequest
     from locstyle.style import Style
+
+
+def _palette(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    """As the file's header keeps it."""
+    if not given:
+        return ""
+    return str(checks.palette(given if given == "drawn" else _number(given), "--palette"))
+
+
+def _number(given: str) -> float | str:
+    try:
+        return float(given)
+    except ValueError:
+        return given
 
 
 @click.command(cls=TrainCommand)
@@ -36,6 +51,12 @@ if TYPE_CHECKING:
 @click.option("--name", help="The style's name; the file's if not given.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--licence", default="", help="Of the pictures, for the file's header.")
+@click.option(
+    "--palette",
+    default="",
+    callback=_palette,
+    help="Whose colours edits take if they do not say: 0 the photo's own to 1 the style's.",
+)
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
 @click.option("--preset", help="A preset of the encoder.")
 @fusion_options("-O")
@@ -95,6 +116,7 @@ def _request(
         prompt=str(given["prompt"]),
         seed=int(given["seed"] or 0),
         licence=str(given["licence"]),
+        palette=str(given["palette"]),
         made_by=_command_line(ctx),
         resume=output.with_suffix(".resume"),
     )

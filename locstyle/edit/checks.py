@@ -73,6 +73,18 @@ def grain(value: object, where: str) -> float | str:
     return number(value, where, 0, 2)
 
 
+PALETTES = "a share from 0, the photo's own colours, to 1, the style's; or drawn, as they come out"
+
+
+def palette(value: object, where: str) -> float | str:
+    """The style's share of a region's colours, in [0, 1], or "drawn"."""
+    if value == "drawn":
+        return "drawn"
+    if isinstance(value, str) or isinstance(value, bool):
+        raise refusal(where, value, PALETTES)
+    return number(value, where, 0, 1)
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise refusal(where, value, "a mapping of keys to values")

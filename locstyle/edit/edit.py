@@ -43,13 +43,15 @@ class Edit:
     the whole photo at a working size instead: a side for about its square in pixels, (height,
     width) to fit inside, or "native", the backbone's own. `frames`: the windows that a finished
     edit was drawn in, which then are drawn again. `grain`: fine-scale noise where a region comes
-    out softer than the photo around it: "off", "auto" to match it, or a share of that. `solver`,
-    `steps` and `inversion_refine` (how often a step of the inversion is refined): None leaves each
-    to the fusion. `quick` makes it a preview: few steps at a smaller size, where those are not
-    given. `segmenter` answers the selections that ask one, and `segments` is a list that `locstyle
-    segment` wrote, from which selections take numbers. `feather` softens the masks while denoising,
-    `paste_feather` when pasting back, both in photo pixels. `digests` says what a finished edit was
-    made of.
+    out softer than the photo around it: "off", "auto" to match it, or a share of that. `palette`:
+    the style's share of a region's colours, from 0, the photo's own at every pixel, to 1, those of
+    the picture the style was made from; "drawn": as they come out; None: as each style's file says.
+    `solver`, `steps` and `inversion_refine` (how often a step of the inversion is refined): None
+    leaves each to the fusion. `quick` makes it a preview: few steps at a smaller size, where those
+    are not given. `segmenter` answers the selections that ask one, and `segments` is a list that
+    `locstyle segment` wrote, from which selections take numbers. `feather` softens the masks while
+    denoising, `paste_feather` when pasting back, both in photo pixels. `digests` says what a
+    finished edit was made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
@@ -68,6 +70,7 @@ class Edit:
     size: int | tuple[int, int] | str | None = None
     frames: tuple[Framing, ...] = ()
     grain: float | str = "off"
+    palette: float | str | None = None
     feather: float = 2.0
     paste_feather: float = 2.0
     inversion_refine: int | None = None
@@ -92,6 +95,8 @@ class Edit:
         set_field(self, "size", _size(self.size))
         set_field(self, "frames", _frames(self))
         set_field(self, "grain", checks.grain(self.grain, "grain"))
+        if self.palette is not None:
+            set_field(self, "palette", checks.palette(self.palette, "palette"))
         if self.size is not None:
             _check_undetailed(self)
         set_field(self, "feather", checks.number(self.feather, "feather", 0))

@@ -54,8 +54,8 @@ class Region:
     its one style, as in `Styling`; or several in `styles`, which act together, each in its own
     window. `prompt`, `negative`, `feather` and `paste_feather` (photo pixels) stand in for the
     Edit's own where they are set, `guidance` (1 to 30) and `structure` (0 to 1, how strongly the
-    photo's layout holds) for the fusion's. A region with a `detail` of its own (see Edit) gets a
-    frame of its own.
+    photo's layout holds) for the fusion's, `palette` (see Edit) for the style's. A region with a
+    `detail` of its own (see Edit) gets a frame of its own.
     """
 
     mask: str | Mapping[str, object] | Mask | Image.Image | np.ndarray[Any, Any]
@@ -68,6 +68,7 @@ class Region:
     paste_feather: float | None = None
     guidance: float | None = None
     structure: float | None = None
+    palette: float | str | None = None
     detail: float | str | None = None
     styles: tuple[Styling, ...] = ()
 
@@ -80,6 +81,8 @@ class Region:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             set_field(self, name, None if value is None else checks.number(value, name, low, high))
+        if self.palette is not None:
+            set_field(self, "palette", checks.palette(self.palette, "palette"))
         if self.detail is not None:
             set_field(self, "detail", checks.detail(self.detail, "detail"))
         set_field(self, "styles", _styles(self.styles))

@@ -11,6 +11,7 @@ from locstyle.engine.denoise import Denoised, denoise
 from locstyle.job.check_plan import checked_plan
 from locstyle.job.gate import Gate, reconstruct
 from locstyle.job.make_scene import decoded, make_scene
+from locstyle.job.palette import palettes_of, recoloured
 from locstyle.result import DrawnFrame, FrameReport
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ def draw(job: Job, frame: Frame, inverter: Inverter, drawing: Drawing, on_step: 
         )
     with drawing.phase("decode"):
         picture = decoded(backbone, done.latent, frame.tiles)
+        palettes = palettes_of(job.edit, job.styles)
+        asked = [palettes[index] for index in frame.regions]
+        photo = job.photo.on(frame.canvas)
+        picture = recoloured(picture, photo, scene.partition.values[1:], asked)
     gate = None
     if drawing.check:
         with drawing.phase("check"):

@@ -17,6 +17,7 @@ from locstyle.engine.trajectory import Inversion
 from locstyle.errors import MaskError, RecipeError, at
 from locstyle.files import check_output
 from locstyle.job.frames import Detail, Frame, frames_of
+from locstyle.job.palette import settled_palettes
 from locstyle.job.prompts import warn_of_syntax
 from locstyle.job.select import Selector
 from locstyle.job.settle import Settled, settle, warn_of_idle
@@ -148,6 +149,7 @@ def resolve(
     masks = selector.masks(edit.regions)
     styles = region_styles(edit, fusion, backbone, host, shelf)
     warn_of_syntax(edit, styles)
+    edit = settled_palettes(edit, styles)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
     frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
     said, digest = settled.written(edit, options, frames), selector.list_sha256

@@ -100,7 +100,8 @@ class StyleRequest:
 
     `prompt` is the trigger the style will answer to; `made_by` is the command that asked, for the
     file. `resume` is a file in which a training keeps how far it got and from which it goes on;
-    None keeps nothing.
+    None keeps nothing. `palette` is what edits take that do not say (`Edit.palette`), "" for
+    the colours that are drawn.
     """
 
     name: str
@@ -109,10 +110,11 @@ class StyleRequest:
     licence: str = ""
     made_by: str = ""
     resume: Path | None = None
+    palette: str = ""
 
     def header(self, **facts: str) -> dict[str, str]:
         """A style's `meta`: `facts` about how it was made, its licence and command; none empty."""
-        said = {**facts, "licence": self.licence, "made_by": self.made_by}
+        said = {**facts, "licence": self.licence, "palette": self.palette, "made_by": self.made_by}
         return {key: value for key, value in said.items() if value}
 
     def keeper(self, *facts: object, images: Sequence[Image]) -> Bookmark | None:
