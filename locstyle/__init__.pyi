@@ -8,6 +8,8 @@ from .edit import Fusing as Fusing
 from .edit import Region as Region
 from .edit import Segmenting as Segmenting
 from .edit import Styling as Styling
+from .edit.written import as_command as as_command
+from .edit.written import as_python as as_python
 from .editor import Editor as Editor
 from .engine.attend import Read as Read
 from .engine.attend import combine as combine
@@ -92,9 +94,14 @@ from .errors import at as at
 from .errors import did_you_mean as did_you_mean
 from .files import Ledger as Ledger
 from .files import cache_folder as cache_folder
+from .files import check_output as check_output
 from .files import write_atomic as write_atomic
 from .job.cache import TrajectoryCache as TrajectoryCache
+from .job.instant import instant_encoders as instant_encoders
+from .job.learn import learn_style as learn_style
+from .job.select import Selector as Selector
 from .job.select import select_mask as select_mask
+from .job.shelf import Shelf as Shelf
 from .masks import Mask as Mask
 from .masks import Partition as Partition
 from .photo import Canvas as Canvas
@@ -111,6 +118,7 @@ from .plugin.protocols import Prompt as Prompt
 from .plugin.protocols import Segmenter as Segmenter
 from .plugin.protocols import StyleEncoder as StyleEncoder
 from .plugin.protocols import StyleRequest as StyleRequest
+from .replay import embedded_edit as embedded_edit
 from .result import DrawnFrame as DrawnFrame
 from .result import FrameReport as FrameReport
 from .result import Report as Report
@@ -126,6 +134,8 @@ from .style import Reference as Reference
 from .style import Style as Style
 from .style import Tokens as Tokens
 from .style import find_style as find_style
+from .style import list_styles as list_styles
+from .style import read_header as read_header
 from .style import read_style as read_style
 from .style import style_picture as style_picture
 from .style import thumbnail as thumbnail

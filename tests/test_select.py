@@ -290,3 +290,12 @@ def test_a_mask_is_selected_without_an_edit(folder, host):
     assert mask.bounds == (4, 4, 16, 16)
     listed = ls.select_mask(ls.Photo.open("photo.png"), parse("auto:3"), segments="segments.json")
     assert listed.bounds == OBJECTS[0]
+
+
+def test_one_bad_region_hides_no_other(selector):
+    masks = ("rest", "box:0,0,30,40", "nowhere.png", "text:tree")
+    rest, box, wrong, tree = selector.tried([region(m) for m in masks])
+    assert isinstance(wrong, ls.MaskError) and wrong.place == "regions[2].mask"
+    left = ~(inside(0, 0, 30, 40) | inside(*OBJECTS[2]))
+    assert np.array_equal(rest.values.numpy() > 0.5, left)
+    assert np.array_equal(tree.values.numpy() > 0.5, inside(*OBJECTS[2])) and box.is_hard

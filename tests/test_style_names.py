@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import locstyle as ls
 from locstyle.cli import main
-from locstyle.cli.regions import read_regions, write_styling
+from locstyle.cli.regions import read_regions
+from locstyle.edit.written import write_styling
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.style import find_style, list_styles
 from locstyle.testing import random_style

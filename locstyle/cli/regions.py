@@ -10,16 +10,11 @@ from typing import Any  # Any: values as YAML reads them
 
 from locstyle.edit import FromPicture, Region, Styling
 from locstyle.edit.recipe import from_yaml
+from locstyle.edit.written import QUOTED, STYLING
 from locstyle.errors import RecipeError, at, did_you_mean
 
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
-_QUOTED = r'"(?:[^"]|"")*"'
-_REGION = re.compile(rf'(?P<mask>.+)=(?P<styled>(?:{_QUOTED}|[^="])+)', re.DOTALL)
-_BETWEEN_COMMAS = re.compile(rf"(?:{_QUOTED}|[^,])*")
-_STYLING = re.compile(
-    rf"(?:(?P<encoder>[a-z][a-z0-9-]+:)?(?P<quoted>{_QUOTED})|(?P<style>.+?))(?:@(?P<strength>[-+]?{_NUMBER}(?:[eE][-+]?\d+)?))?"
-    rf"(?::(?P<start>{_NUMBER})-(?P<stop>{_NUMBER}))?"
-)
+_REGION = re.compile(rf'(?P<mask>.+)=(?P<styled>(?:{QUOTED}|[^="])+)', re.DOTALL)
+_BETWEEN_COMMAS = re.compile(rf"(?:{QUOTED}|[^,])*")
 _ELSEWHERE = ("mask", "style", "styles")  # what -r itself says
 SETTABLE = tuple(field.name for field in fields(Region) if field.name not in _ELSEWHERE)
 
@@ -65,7 +60,7 @@ def _region(given: str, prompt: str | None) -> Region:
 
 
 def _styling(text: str) -> Styling:
-    match = _STYLING.fullmatch(text.strip())
+    match = STYLING.fullmatch(text.strip())
     if match is None:
         raise RecipeError("an empty style between commas; give STYLE,STYLE")
     strength = 1.0 if match["strength"] is None else float(match["strength"])
@@ -91,24 +86,6 @@ def _unquoted(match: re.Match[str]) -> str:
     name, encoder = match["quoted"][1:-1].replace('""', '"'), match["encoder"] or ""
     is_named_alike = not encoder and FromPicture.read(name) is not None
     return f"./{name}" if is_named_alike else encoder + name
-
-
-def write_styling(one: Styling) -> str:
-    """One style as the command line reads it: `neon@0.8:0-0.5`, in quotes where it must be."""
-    name = one.style if isinstance(one.style, str) else str(getattr(one.style, "name", ""))
-    strength = f"@{one.strength:g}" if one.strength != 1 else ""
-    window = f":{one.window[0]:g}-{one.window[1]:g}" if one.window != (0, 1) else ""
-    return f"{_quoted(name)}{strength}{window}"
-
-
-def _quoted(name: str) -> str:
-    match = _STYLING.fullmatch(name)
-    is_safe = match is not None and match["style"] == name == name.strip()
-    if not name or (is_safe and not set(name) & set('=,"')):
-        return name
-    made = FromPicture.read(name)
-    encoder, name = (f"{made.encoder}:", made.picture) if made else ("", name)
-    return encoder + '"{}"'.format(name.replace('"', '""'))
 
 
 def _prompts(given: Sequence[str], regions: int) -> Mapping[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from locstyle.cli.regions import write_styling
+from locstyle.edit.written import write_styling
 from locstyle.errors import LocstyleWarning
 
 if TYPE_CHECKING:

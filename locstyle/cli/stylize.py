@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from locstyle.plugin.host import Host
 
 
-def _number_or_word(context: click.Context, parameter: click.Parameter, given: str) -> float | str:
+def _number_or_word(
+    context: click.Context, parameter: click.Parameter, given: str | None
+) -> float | str | None:
     """A number as one; words are looked at where the edit is made."""
     try:
-        return float(given)
+        return None if given is None else float(given)
     except ValueError:
         return given
 

@@ -134,17 +134,14 @@ def _encode(
 
     from locstyle.cli.progress import progress
     from locstyle.editor import Editor
-    from locstyle.job.returned import check_style
+    from locstyle.job.learn import learn_style
     from locstyle.photo import Photo
 
-    pictures = [Photo.open(path).srgb for path in images]
+    pictures = [Photo.open(path) for path in images]
     backbone, device = place
-    name, maker = encoder
     model = Editor.load(backbone, device=device, dtype=torch.float32, host=host).backbone
-    who = host.whose("style_encoders", name)
-    with progress() as on_step, model.seal.kept(who):
-        style = maker.encode(pictures, model, request, on_step)
-    return check_style(style, maker.makes, model, who)
+    with progress() as on_step:
+        return learn_style(encoder, pictures, model, request, host=host, on_step=on_step)
 
 
 def _command_line(ctx: click.Context) -> str:

@@ -17,7 +17,7 @@ from locstyle.edit import checks, version_1
 from locstyle.edit.choice import Fusing, Segmenting, chosen
 from locstyle.edit.fields import make, plain_fields, set_field
 from locstyle.edit.framing import Framing
-from locstyle.edit.recipe import Plain, read_recipe
+from locstyle.edit.recipe import Plain, from_json, from_yaml, read_recipe, to_yaml
 from locstyle.edit.region import Region
 from locstyle.edit.styling import Styling
 from locstyle.errors import RecipeError, shown
@@ -148,6 +148,24 @@ class Edit:
             frames = checks.sequence(given["frames"], "frames")
             given["frames"] = [make(Framing, f, f"frames[{i}]") for i, f in enumerate(frames)]
         return make(cls, given)
+
+    @classmethod
+    def from_text(cls, text: str, where: str = "the recipe") -> Edit:
+        """The edit of a recipe's text, JSON if it begins with a brace, else YAML.
+
+        Raises:
+            RecipeError: as `from_dict`, and for a text that is neither; `where` begins that.
+        """
+        read = from_json if text.lstrip().startswith("{") else from_yaml
+        return cls.from_dict(read(text, where))
+
+    def to_yaml(self) -> str:
+        """The text of a recipe file, which `open` and `from_text` read back to an equal edit.
+
+        Raises:
+            RecipeError: as `to_dict`.
+        """
+        return to_yaml(self.to_dict())
 
     def to_dict(self) -> dict[str, Plain]:
         """Plain data that `from_dict` reads back to an equal edit; leaves out what is empty.

@@ -4,14 +4,14 @@ meant."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import and_, or_, sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Region, Segmenting
-from locstyle.errors import LocstyleWarning, MaskError, NothingError, at
+from locstyle.errors import LocstyleError, LocstyleWarning, MaskError, NothingError, at
 from locstyle.files import existing, is_file
 from locstyle.job.answers import Answers
 from locstyle.masks import Mask, read_mask
@@ -77,12 +77,30 @@ class Selector:
         Raises:
             LocstyleError: beginning with the region's place; also where a region covers nothing.
         """
-        takes_rest = [_has_rest(region) for region in regions]
         found: dict[int, Mask] = {}
-        for index in sorted(range(len(regions)), key=lambda i: takes_rest[i]):
-            claims = [mask for i, mask in found.items() if not takes_rest[i]]
-            found[index] = self.mask(regions[index], f"regions[{index}].mask", claims)
+        for index, answer in self._each(regions):
+            if isinstance(answer, LocstyleError):
+                raise answer
+            found[index] = answer
         return tuple(found[index] for index in range(len(regions)))
+
+    def tried(self, regions: Sequence[Region]) -> tuple[Mask | LocstyleError, ...]:
+        """As `masks`, with the error of each region that has none; such a one claims nothing."""
+        found = dict(self._each(regions))
+        return tuple(found[index] for index in range(len(regions)))
+
+    def _each(self, regions: Sequence[Region]) -> Iterator[tuple[int, Mask | LocstyleError]]:
+        """Each region's number and mask, those with `rest` last."""
+        takes_rest = [_has_rest(region) for region in regions]
+        claims: list[Mask] = []
+        for index in sorted(range(len(regions)), key=lambda i: takes_rest[i]):
+            try:
+                mask = self.mask(regions[index], f"regions[{index}].mask", claims)
+            except LocstyleError as error:
+                yield index, error
+            else:
+                claims += [] if takes_rest[index] else [mask]
+                yield index, mask
 
     def mask(self, region: Region, where: str, claims: Sequence[Mask] = ()) -> Mask:
         """A region's mask; `claims` is what `rest` leaves to others.

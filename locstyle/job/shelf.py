@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from locstyle.job.answers import Answers
 from locstyle.photo import Photo
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from locstyle.plugin.host import Host
     from locstyle.style import Style
 
