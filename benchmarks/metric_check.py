@@ -16,11 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from locstyle_plugins.eye import EyeStyle
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +43,19 @@ class Crop(NamedTuple):
     source: int
     pixels: NDArray[np.uint8]  # [SIDE, SIDE, 3]
     levels: list[texture.Level]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Pixels as a key: the same object, the same look."""
+
+    pixels: NDArray[np.uint8]
+
+    def __hash__(self) -> int:
+        return id(self.pixels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Seen) and self.pixels is other.pixels
 
 
 class Trial(NamedTuple):
@@ -81,6 +97,12 @@ def main() -> None:
 def measures() -> dict[str, Callable[[Crop, Crop], float]]:
     """Each measure as a distance of two crops."""
 
+    eye = EyeStyle()
+
+    @cache
+    def learned(one: Seen) -> list[Any]:
+        return eye.grams(one.pixels, np.ones(one.pixels.shape[:2], bool))
+
     def part(index: int) -> Callable[[Crop, Crop], float]:
         return lambda a, b: texture.between(a.levels, b.levels)[index]
 
@@ -88,6 +110,7 @@ def measures() -> dict[str, Callable[[Crop, Crop], float]]:
         "colour": lambda a, b: measure.colour_distance(a.pixels, b.pixels),
         "texture": lambda a, b: texture.between(a.levels, b.levels).total,
         **{f"texture, {name} only": part(i) for i, name in enumerate(PARTS)},
+        "eye": lambda a, b: eye.between(learned(Seen(a.pixels)), learned(Seen(b.pixels))),
     }
 
 
