@@ -31,7 +31,7 @@ def tiny_xl(
 ) -> UNetBackbone:
     """A random UNet with SDXL's topology and layer names, a few thousand weights a layer.
 
-    Three levels, attention at scales 2 and 4 alone with 2 and 3 blocks a layer (SDXL: 2 and 10),
+    Three levels, attention at scales 2 and 4 alone with 1 and 2 blocks a layer (SDXL: 2 and 10),
     two text encoders whose states lie side by side, and what the network is told beside them.
     Native side 32 pixels, 4 pixels per latent pixel. The same `seed` gives the same weights.
     """
@@ -57,7 +57,7 @@ def tiny_xl_parts(seed: int = 0, *, prediction: str = "epsilon") -> Parts:
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
             block_out_channels=(8, 16, 16),
             layers_per_block=2,
-            transformer_layers_per_block=(1, 2, 3),
+            transformer_layers_per_block=(1, 1, 2),
             attention_head_dim=(1, 2, 2),  # heads, as SDXL's configuration has it
             use_linear_projection=True,
             norm_num_groups=4,

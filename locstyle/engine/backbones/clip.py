@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -48,13 +49,33 @@ class Clip:
             ids = torch.tensor([spelling.ids], device=encoder.device)
             if not self.penultimate:
                 return Heard(spelling, encoder(ids).last_hidden_state, None)
-            said = encoder(ids, output_hidden_states=True)
-        return Heard(spelling, said.hidden_states[-2], getattr(said, "text_embeds", None))
+            with _before_the_last_layer(encoder) as states:
+                said = encoder(ids)
+        return Heard(spelling, states[0], getattr(said, "text_embeds", None))
 
     def word_vectors(self, text: str) -> Tensor:
         """What the token embedding has for the words of a text: [tokens, width], a copy."""
         table: Tensor = self.encoder.get_input_embeddings().weight
         return table[numbers(self.tokenizer, text)].detach().clone()
+
+
+@contextmanager
+def _before_the_last_layer(encoder: Any) -> Iterator[list[Tensor]]:
+    """What enters an encoder's last layer, inside the `with`.
+
+    Asked for all hidden states, transformers would leave hooks of its own behind.
+    """
+    found: list[Tensor] = []
+
+    def note(_layer: object, given: tuple[Tensor, ...], named: Mapping[str, Tensor]) -> None:
+        found.append(given[0] if given else named["hidden_states"])
+
+    layers = [one for one in encoder.modules() if type(one).__name__ == "CLIPEncoderLayer"]
+    handle = layers[-1].register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield found
+    finally:
+        handle.remove()
 
 
 def shared_out(words: Words, clips: Sequence[Clip]) -> list[Mapping[str, Tensor]]:
