@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
@@ -11,6 +11,7 @@ CLEAN = -1
 """The timestep name of the clean latent: the point before the first noise level."""
 
 Prediction = Literal["epsilon", "v_prediction"]
+Spacing = Literal["leading", "trailing", "linspace"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class Schedule:
     """The noise levels one run visits.
 
     `timesteps` descend from the noisiest to the cleanest (981, 961, …, 1 for 50 steps); after the
-    last comes `CLEAN`. `alphas` is the cumulative product of alphas, float64 [train steps].
+    last comes `CLEAN`. `alphas` is the cumulative product of alphas, float64 [train steps]; the
+    last is 0 where the checkpoint has zero terminal SNR (arXiv:2305.08891), which needs
+    v-prediction.
     `final_alpha` is the level of the clean latent: `alphas[0]` where the checkpoint's scheduler
     says `set_alpha_to_one=False` (Stable Diffusion), else 1.
     """
@@ -36,8 +39,13 @@ class Schedule:
     def noisiest(self) -> int:
         return self.timesteps[0]
 
+    def visiting(self, other: Schedule) -> Schedule:
+        """The same that also visits every timestep of another."""
+        both = sorted({*self.timesteps, *other.timesteps}, reverse=True)
+        return replace(self, timesteps=tuple(both))
+
     def alpha(self, t: int) -> float:
-        """The signal level of timestep `t`, in (0, 1]."""
+        """The signal level of timestep `t`, in [0, 1]."""
         return self.final_alpha if t == CLEAN else float(self.alphas[t])
 
     def after(self, index: int) -> int:
@@ -92,6 +100,28 @@ class Schedule:
             kept = (b / a) ** 0.5
             added = (1 - b) ** 0.5 - kept * (1 - a) ** 0.5
         return (x - added * prediction) / kept
+
+
+def spaced_timesteps(
+    spacing: Spacing, steps: int, *, train_steps: int = 1000, offset: int = 1
+) -> tuple[int, ...]:
+    """Descending timesteps as a checkpoint's scheduler spaces them, arXiv:2305.08891 table 2.
+
+    "trailing" begins with the last level (999, 899, …, 99 for 10 steps), which a checkpoint of zero
+    terminal SNR was trained to begin with; "linspace" visits both ends; `offset` is for "leading".
+
+    Raises:
+        ValueError: there are not so many levels.
+    """
+    if spacing == "leading":
+        return leading_timesteps(steps, train_steps=train_steps, offset=offset)
+    if not 1 <= steps <= train_steps:
+        raise ValueError(f"steps is {steps}; accepted: 1 to {train_steps}")
+    if spacing == "trailing":
+        return tuple(round(train_steps - i * train_steps / steps) - 1 for i in range(steps))
+    if steps == 1:
+        return (train_steps - 1,)
+    return tuple(round((train_steps - 1) * i / (steps - 1)) for i in reversed(range(steps)))
 
 
 def leading_timesteps(steps: int, *, train_steps: int = 1000, offset: int = 1) -> tuple[int, ...]:

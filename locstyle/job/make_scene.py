@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 def inverter_of(job: Job, backbone: Backbone, cache: KeepsInversions | None) -> Inverter:
     """What inverts the pictures of a job, frame after frame."""
-    wanted = job.inversion
-    schedule = backbone.schedule(job.settled.steps if wanted.steps is None else wanted.steps)
+    wanted, schedule = job.inversion, backbone.schedule(job.settled.steps)
+    if wanted.steps is not None:
+        schedule = backbone.schedule(wanted.steps).visiting(schedule)
     return Inverter(backbone, schedule, wanted, backbone.text(""), cache)
 
 

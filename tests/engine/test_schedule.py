@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler
 
 from locstyle import CLEAN
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.schedule import Schedule, leading_timesteps
+from locstyle.engine.schedule import Schedule, leading_timesteps, spaced_timesteps
 from locstyle.testing import tiny_backbone
 
 
@@ -85,3 +85,27 @@ def test_a_step_between_equal_levels_changes_nothing() -> None:
     x, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     assert schedule.timesteps[-1] == 0
     assert torch.allclose(schedule.move(x, noise, 0, CLEAN), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [2, 10, 50])
+def test_spacings_are_those_of_diffusers(spacing: str, steps: int) -> None:
+    theirs = DDIMScheduler(timestep_spacing=spacing, steps_offset=1)
+    theirs.set_timesteps(steps)
+    assert spaced_timesteps(spacing, steps) == tuple(theirs.timesteps.tolist())  # type: ignore[arg-type]  # a Spacing
+
+
+@pytest.mark.parametrize("spacing", ["trailing", "linspace"])
+@pytest.mark.parametrize("steps", [1, 7, 12, 999, 1000])
+def test_every_spacing_begins_with_noise_and_descends(spacing: str, steps: int) -> None:
+    timesteps = spaced_timesteps(spacing, steps)  # type: ignore[arg-type]  # a Spacing
+    assert timesteps[0] == 999 and len(set(timesteps)) == steps
+    assert list(timesteps) == sorted(timesteps, reverse=True)
+    with pytest.raises(ValueError, match="accepted: 1 to 1000"):
+        spaced_timesteps(spacing, 1001)  # type: ignore[arg-type]  # a Spacing
+
+
+def test_a_schedule_visits_what_another_does(backbone: UNetBackbone) -> None:
+    long, short = backbone.schedule(999), backbone.schedule(50)
+    assert long.visiting(short).timesteps == long.timesteps
+    assert set(backbone.schedule(7).visiting(short).timesteps) > set(short.timesteps)

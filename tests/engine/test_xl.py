@@ -15,6 +15,7 @@ from locstyle import Branch, Inversion, Plan, guided, load_backbone
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.denoise import denoise
 from locstyle.engine.progress import ignore
+from locstyle.engine.solvers import dpmpp_2m
 from locstyle.engine.tiles import Tile, Tiles
 from locstyle.engine.trajectory import Trajectory
 from locstyle.job.inversions import Inverter
@@ -88,6 +89,35 @@ def test_guided_sampling_equals_diffusers_pipeline(xl: UNetBackbone, pipeline: A
     ).images
     ours = sampled(xl, [Branch("-", xl.text("bad")), Branch("+", xl.text("a"))], 4)
     assert float((theirs - ours).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("steps", [4, 10])
+def test_zero_terminal_snr_equals_diffusers_pipeline(pipeline: Any, steps: int) -> None:
+    """v-prediction from noise alone, as NoobAI's and Illustrious' v-prediction models have it."""
+    levels = {
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+    }
+    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **levels)
+    made = type(pipeline)(**{**pipeline.components, "scheduler": scheduler})
+    made.set_progress_bar_config(disable=True)
+    theirs = made(
+        "", latents=start(), num_inference_steps=steps, guidance_scale=1, output_type="latent"
+    ).images
+    xl = UNetBackbone(
+        tiny_xl_parts()._replace(scheduler=scheduler), name="v", device=torch.device("cpu")
+    )
+    plan = Plan((Branch("+", xl.text("")),), (), guided("-", "+", 1))
+    schedule = xl.schedule(steps)
+    assert (schedule.noisiest, schedule.alpha(999)) == (999, 0)
+    with torch.no_grad():
+        ours = denoise(xl, plan, schedule, start()).latent
+        fast = denoise(xl, plan, schedule, start(), solver=dpmpp_2m).latent
+    assert float((theirs - ours).abs().max()) < 1e-4
+    assert bool(fast.isfinite().all())
+    content = Inverter(xl, schedule, Inversion(), xl.text("")).invert([start()], ignore)
+    assert all(bool(x.isfinite().all()) for x in content.trajectories[0].latents.values())
 
 
 def test_a_small_picture_counts_as_large_as_it_is_drawn(xl: UNetBackbone) -> None:

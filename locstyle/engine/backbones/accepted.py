@@ -83,6 +83,12 @@ def check_scheduler(config: Config, name: str) -> None:
             f"backbone: {name!r} has the noise levels of {kind}, of another form of diffusion; "
             "accepted are those of Stable Diffusion's schedulers"
         )
+    if config.get("rescale_betas_zero_snr") and config.get("prediction_type") != "v_prediction":
+        raise BackboneError(
+            f"backbone: {name!r} has noise levels of zero terminal SNR (rescale_betas_zero_snr) "
+            "and no v_prediction: from noise alone it could not predict a picture; set one of the "
+            "two in its scheduler's configuration as it was trained"
+        )
     for key, values in accepted.items():
         if config.get(key, values[0]) not in values:
             given = " or ".join(repr(value) for value in values if value is not None)

@@ -19,7 +19,7 @@ from locstyle.engine.backbones.processor import processor
 from locstyle.engine.backbones.told import Told
 from locstyle.engine.backbones.words import Words, check_words
 from locstyle.engine.intervene import Attachment, Intervention, attach
-from locstyle.engine.schedule import Schedule, leading_timesteps
+from locstyle.engine.schedule import Schedule, spaced_timesteps
 from locstyle.engine.seal import Seal
 from locstyle.engine.tiles import Tile
 from locstyle.engine.turns import Turns
@@ -60,6 +60,7 @@ class UNetBackbone:
         self.alphas: Tensor = scheduler.alphas_cumprod.double()
         self.prediction = scheduler.config.prediction_type
         self._offset: int = scheduler.config.steps_offset
+        self._spacing = scheduler.config.timestep_spacing
         self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
         self.sites = unet_sites(self.unet)
         self.seal = Seal(self.modules)
@@ -149,7 +150,9 @@ class UNetBackbone:
         return None if pooled is None else Told(pooled.to(self.dtype), self.factor)
 
     def schedule(self, steps: int) -> Schedule:
-        timesteps = leading_timesteps(steps, train_steps=len(self.alphas), offset=self._offset)
+        timesteps = spaced_timesteps(
+            self._spacing, steps, train_steps=len(self.alphas), offset=self._offset
+        )
         return Schedule(timesteps, self.alphas, self._final, self.prediction)
 
     def preview(self, latent: Tensor) -> Callable[[], Image]:
