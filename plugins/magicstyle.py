@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 
 import locstyle as ls
 
+FINE = 2  # latent pixels a token spans in StyleID's layers, at most: those of number 6 to 11
+
 
 class MagicStyle:
     """Each region takes texture and colour from its own reference pictures, layout from the photo.
@@ -38,8 +40,8 @@ class MagicStyle:
         gamma: float = 0.25  # the photo's share of the queries, 0 to 1; more holds its structure
         temperature: float = 1.5  # multiplies the logits; above 1 attends to fewer places
         adain: bool = True  # give the start the reference's mean and spread, per channel
-        # where features are fused: "all" self-attention, the "decoder", its layers from 6 on
-        # ("late", as StyleID), or decoder layers by number
+        # where features are fused: "all" self-attention, the "decoder", its layers at half and full
+        # size ("late", from 6 on, as StyleID; in SDXL from 3 on), or decoder layers by number
         layers: Literal["all", "decoder", "late"] | tuple[int, ...] = "all"
         start: float = 0.0  # features are fused from this part of the schedule
         stop: float = 1.0  # to this one
@@ -119,7 +121,8 @@ class MagicStyle:
         decoder = [site for site in sites if site.stage == "up"]
         known = sorted({site.depth for site in decoder})
         if isinstance(layers, str):
-            layers = tuple(known) if layers == "decoder" else tuple(d for d in known if d >= 6)
+            fine = {site.depth for site in decoder if site.scale <= FINE}
+            layers = tuple(d for d in known if layers == "decoder" or d in fine)
         for layer in layers:
             if layer not in known:
                 raise ls.RecipeError(

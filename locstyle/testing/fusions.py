@@ -39,7 +39,12 @@ SIDE = 32  # of the photo
 LEFT, RIGHT, MIDDLE = "box:0,0,16,32", "box:16,0,32,32", "box:16,0,24,32"
 
 
-def check_fusion(make: Callable[..., Fusion], *, tolerance: float = 1e-3) -> None:
+def check_fusion(
+    make: Callable[..., Fusion],
+    *,
+    tolerance: float = 1e-3,
+    backbone: UNetBackbone | None = None,
+) -> None:
     """Hold a fusion against what locstyle relies on, on the tiny backbone; for its plugin's tests.
 
     One region everywhere is the style everywhere, however it is cut into regions (pictures apart,
@@ -52,6 +57,7 @@ def check_fusion(make: Callable[..., Fusion], *, tolerance: float = 1e-3) -> Non
     Args:
         make: the fusion's class, or what makes a new one each time; options have their defaults.
         tolerance: how far latents may lie apart that should be equal; they are about 1.
+        backbone: None for `tiny_backbone()`; another of its size, such as `tiny_xl()`.
 
     Raises:
         AssertionError: what is not as promised.
@@ -59,7 +65,7 @@ def check_fusion(make: Callable[..., Fusion], *, tolerance: float = 1e-3) -> Non
     """
     make = with_defaults(make)
     _check_words(make())
-    backbone = tiny_backbone()
+    backbone = backbone or tiny_backbone()
     check = _Check(make, backbone, tolerance)
     kinds = sorted(make().carries)
     with unchanged(backbone=backbone):

@@ -127,8 +127,20 @@ def cross_sites(sites: Sites) -> list[Site]:
 
 def content_sites(sites: Sites) -> list[Site]:
     """Those that read what a picture shows, layers 4 to 8 in the middle; all others read how it is
-    made (docs/methods.md eq. 2.1)."""
-    return cross_sites(sites)[4:9]
+    made (docs/methods.md eq. 2.1).
+
+    *Deviation:* in SDXL, which has no attention at full size, the last layer of the encoder, the
+    middle and the first of the decoder. InstantStyle, arXiv:2404.02733, finds what is where in the
+    first of these, B-LoRA, arXiv:2403.14572, what there is in the last, and both how it is made in
+    the decoder's second.
+    """
+    ordered = cross_sites(sites)
+    if any(site.scale == 1 for site in ordered):
+        return ordered[4:9]
+    layers = list(dict.fromkeys((site.stage, site.depth) for site in ordered))
+    middle = next((n for n, (stage, _) in enumerate(layers) if stage == "mid"), 0)
+    around = layers[max(0, middle - 1) : middle + 2]
+    return [site for site in ordered if (site.stage, site.depth) in around]
 
 
 def _zeros(count: int, like: Tensor) -> Tensor:

@@ -112,12 +112,16 @@ class ShareFeature:
 def layout_sites(sites: Sites) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
     """The self-attentions and the feature that hold a photo's layout.
 
-    Decoder layers 4 to 11, and the last convolution of layer 4's residual block, as chosen by
-    Plug-and-Play, arXiv:2211.12572 §4, and kept by DiffStyler.
+    The decoder's layers with attention but for the first of them, and the last convolution of the
+    second one's residual block: in Stable Diffusion 1.x and 2.x layers 4 to 11 and layer 4, as
+    chosen by Plug-and-Play, arXiv:2211.12572 §4, and kept by DiffStyler. *Deviation:* in SDXL, for
+    which neither says anything, that is layers 1 to 5 and layer 1.
     """
-    attentions = tuple(site for site in sites.where(role="self", stage="up") if site.depth >= 4)
+    decoder = sites.where(role="self", stage="up")
+    _, *later = sorted({site.depth for site in decoder}) or [0]
+    attentions = tuple(site for site in decoder if site.depth in later)
     convolutions = sites.where(role="conv", stage="up")
-    features = tuple(s for s in convolutions if s.depth == 4 and s.part == "conv2")
+    features = tuple(s for s in convolutions if s.depth in later[:1] and s.part == "conv2")
     return attentions, features
 
 
