@@ -126,11 +126,11 @@ def test_a_resolved_job_runs_as_its_edit_does(editor: Editor, folder: Path) -> N
 
 
 def test_overlaps_are_told_by_pair_and_all_together(editor: Editor, folder: Path) -> None:
-    boxes = ("box:0,0,20,20", "box:10,0,30,20", "box:15,0,40,20")
+    boxes = ("box:0,0,20,40", "box:10,0,30,40", "box:15,0,40,40")
     edit = edit_of(folder, regions=tuple(Region(box, prompt="a") for box in boxes))
     pixels = {pair: share * 45 * 61 for pair, share in editor.resolve(edit).overlaps().items()}
-    assert pixels == pytest.approx({(0, 1): 200, (0, 2): 100, (1, 2): 300})
-    assert editor.run(edit).report.overlap * 45 * 61 == pytest.approx(400)
+    assert pixels == pytest.approx({(0, 1): 400, (0, 2): 200, (1, 2): 600})
+    assert editor.run(edit).report.overlap * 45 * 61 == pytest.approx(800)
 
 
 def test_rows_of_one_pass_do_not_grow_with_regions(editor: Editor, folder: Path) -> None:

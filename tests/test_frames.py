@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from locstyle_plugins.vct import VCT
 
-from locstyle import Edit, Mask, Region
+from locstyle import Edit, Mask, RecipeError, Region
+from locstyle.job.check_frames import check_frames
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.masks import Partition
 
@@ -89,6 +94,17 @@ def test_auto_is_never_finer_than_the_photo_and_never_large() -> None:
     assert tiny_photo.canvas.scale == pytest.approx(256 / 20, rel=0.05)
 
 
+def test_auto_is_never_tiled_however_long_a_strip_is() -> None:
+    masks = boxes((300, 9000), (0, 150, 9000, 151))
+    (frame,) = frames(masks)
+    assert frame.tiles.is_one and frame.canvas.content[1] > 20 * frame.canvas.content[0]
+    edit = replace(edit_of(masks), frames=(frame.framing,))
+    (again,) = frames_of(edit, masks, detail((300, 9000)))
+    assert again.tiles == frame.tiles and again.canvas == frame.canvas
+    (asked,) = frames(masks, detail=frame.canvas.scale)
+    assert not asked.tiles.is_one
+
+
 def test_specks_join_their_nearest_part() -> None:
     values = torch.zeros(600, 800)
     values[100:300, 100:300] = 1
@@ -165,10 +181,63 @@ def test_frames_together_are_the_photos_partition(
 
 
 def test_a_detail_beside_a_size_is_refused() -> None:
-    from locstyle import RecipeError
-
     (mask,) = boxes((40, 40), (0, 0, 9, 9))
     with pytest.raises(RecipeError, match=r"^detail: stands beside size"):
         edit_of([mask], size=64, detail=0.5)
     with pytest.raises(RecipeError, match=r"^regions\[0\].detail: stands beside size"):
         edit_of([mask], own=["auto"], size=64)
+
+
+def said_of(edit: Edit, masks: Sequence[Mask]) -> list[tuple[str | None, str]]:
+    """What checking an edit's frames warns of."""
+    how = detail(masks[0].size)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_frames(edit, VCT(), frames_of(edit, masks, how), how)
+    return [(one.message.place, str(one.message)) for one in caught]  # type: ignore[union-attr]
+
+
+def test_a_region_of_few_latent_pixels_warns_and_what_it_says_helps() -> None:
+    masks = boxes((600, 800), (30, 30, 330, 330), (600, 400, 640, 420))
+    ((place, said),) = said_of(edit_of(masks), masks)
+    assert place == "regions[1].detail"
+    assert "5.0 latent pixels along the region's longer side" in said and "below 16" in said
+    needed = re.search(r"set it to ([\d.]+) or more, where it is 1 now", said)
+    assert needed is not None
+    own = [None, float(needed[1])]
+    assert said_of(edit_of(masks, own=own), masks) == []
+    (less, _) = said_of(edit_of(masks, own=[None, 0.9 * own[1]]), masks)[0]
+    assert less == "regions[1].detail"
+
+
+def test_a_size_at_which_a_region_smears_warns_by_its_name() -> None:
+    masks = boxes((600, 800), (30, 30, 130, 130))
+    ((place, said),) = said_of(edit_of(masks, size=128), masks)
+    assert place == "size" and "region 1: 2.3 latent pixels" in said
+    assert "enlarge it 6.9 times" in said
+    assert said_of(edit_of(masks, size=1000), masks) == []
+
+
+def test_a_finished_edit_warns_no_more() -> None:
+    masks = boxes((600, 800), (600, 400, 640, 420))
+    edit = edit_of(masks)
+    drawn = tuple(f.framing for f in frames_of(edit, masks, detail((600, 800))))
+    assert said_of(replace(edit, frames=drawn), masks) == []
+
+
+def test_tiles_are_refused_where_coming_back_is_learned() -> None:
+    masks = boxes((600, 800), (30, 30, 60, 60), (100, 100, 700, 500))
+    learning = VCT(VCT.Options(source="pivot"))
+
+    def checked(fusion: VCT, **given: Any) -> None:
+        edit, how = edit_of(masks, **given), detail((600, 800))
+        check_frames(edit, fusion, frames_of(edit, masks, how), how)
+
+    with pytest.raises(RecipeError, match=r"^detail: got 1.0, which cuts a frame into \d+ tiles"):
+        checked(learning, detail=1.0)
+    with pytest.raises(RecipeError, match=r"^regions\[1\]\.detail: got 0.9, which cuts"):
+        checked(learning, own=[None, 0.9])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        checked(learning)
+        checked(VCT(), detail=1.0)

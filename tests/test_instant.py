@@ -119,7 +119,7 @@ def test_what_cannot_be_made_is_refused(
 
 
 def edit_of(*styles: str, fusion: str = "deadiff") -> ls.Edit:
-    boxes = ("box:4,4,12,16", "box:18,16,28,28")
+    boxes = ("box:4,4,12,20", "box:18,14,28,30")
     regions = [ls.Region(box, style) for box, style in zip(boxes, styles, strict=False)]
     return ls.Edit("photo.png", regions, fusion=ls.Fusing(fusion), steps=2)
 

@@ -139,11 +139,17 @@ class Detail:
         scale = self.scale(window) if asked is None else asked
         return Canvas.scaled(self.size, window, scale=scale, multiple=self.multiple)
 
-    def frame(self, canvas: Canvas, regions: Sequence[int], parts: Sequence[Part]) -> Frame:
-        """A frame on a canvas, cut into tiles where one pass would not draw it well."""
+    def frame(
+        self, canvas: Canvas, regions: Sequence[int], parts: Sequence[Part], asked: float | None
+    ) -> Frame:
+        """A frame on a canvas, cut into tiles where one pass would not draw it well.
+
+        `asked`: as in `canvas`; what is as fine as one pass allows is one tile, however it is
+        padded.
+        """
         side, multiple = self.working // self.factor, self.multiple // self.factor
         tiles = Tiles.of(self.latent_size(canvas), side, multiple)
-        if canvas.content[0] * canvas.content[1] <= ROOM * self.working**2:  # but for its padding
+        if asked is None or canvas.content[0] * canvas.content[1] <= ROOM * self.working**2:
             tiles = Tiles.whole(tiles.size)
         return Frame(canvas, tuple(regions), tuple(parts), tiles.showing(canvas.size))
 
@@ -187,7 +193,7 @@ def frames_of(edit: Edit, masks: Sequence[Mask], detail: Detail) -> tuple[Frame,
 
     groups = touching(parts, reach)
     if edit.frames:
-        return tuple(_framed(edit.frames, groups, detail))
+        return tuple(_framed(edit.frames, groups, detail, wishes))
     found: list[Frame] = []
     for number, group in enumerate(groups, start=1):
         room = MOST - len(found) - (len(groups) - number) - 1
@@ -196,7 +202,10 @@ def frames_of(edit: Edit, masks: Sequence[Mask], detail: Detail) -> tuple[Frame,
 
 
 def _framed(
-    framings: Sequence[Framing], groups: Sequence[Sequence[Part]], detail: Detail
+    framings: Sequence[Framing],
+    groups: Sequence[Sequence[Part]],
+    detail: Detail,
+    wishes: Sequence[_Wish],
 ) -> Iterator[Frame]:
     """The frames that a finished edit was drawn in.
 
@@ -214,7 +223,8 @@ def _framed(
             )
         canvas = Canvas.of(detail.size, framing.box, framing.size, detail.multiple)
         near = next((group for group in groups if any(_draws(framing, p) for p in group)), [])
-        yield detail.frame(canvas, framing.draws, near)
+        asked = wishes[framing.draws[0]].scale if near else None
+        yield detail.frame(canvas, framing.draws, near, asked)
     for part in (part for group in groups for part in group):
         if not any(_draws(framing, part) for framing in framings):
             raise RecipeError(
@@ -275,11 +285,12 @@ def _frames_of_group(
     ]
     gaining.sort(key=lambda region: -alone[region].scale)
     own = {*asking, *gaining[: max(0, room)]}
-    yield from (detail.frame(alone[region], (region,), group) for region in sorted(own))
+    for region in sorted(own):
+        yield detail.frame(alone[region], (region,), group, wishes[region].scale)
     if rest := tuple(region for region in boxes if region not in own):
         parts = [part for part in group if part.region in rest]
-        canvas = detail.canvas(around(parts), margin, wishes[rest[0]].scale)
-        yield detail.frame(canvas, rest, group)
+        asked = wishes[rest[0]].scale
+        yield detail.frame(detail.canvas(around(parts), margin, asked), rest, group, asked)
 
 
 def _area(box: Box) -> int:

@@ -16,6 +16,7 @@ from locstyle.engine.solvers import SOLVERS, Solver
 from locstyle.engine.trajectory import Inversion
 from locstyle.errors import MaskError, RecipeError, at
 from locstyle.files import check_output
+from locstyle.job.check_frames import check_frames
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.palette import settled_palettes
 from locstyle.job.prompts import warn_of_syntax
@@ -151,7 +152,9 @@ def resolve(
     warn_of_syntax(edit, styles)
     edit = settled_palettes(edit, styles)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
-    frames = frames_of(edit, masks, Detail.of(photo.size, backbone, settled.side))
+    detail = Detail.of(photo.size, backbone, settled.side)
+    frames = frames_of(edit, masks, detail)
+    check_frames(edit, fusion, frames, detail)
     said, digest = settled.written(edit, options, frames), selector.list_sha256
     return Job(said, settled, fusion, photo, masks, styles, frames, digest)
 
