@@ -1,4 +1,4 @@
-"""Different regions of one photo, different styles, one denoising; everything else bit for bit.
+"""Different regions of one photo, different styles, at once; everything else bit for bit.
 
 All public names are listed in `__init__.pyi`, which type checkers read and from which they are
 loaded when first used, so that `import locstyle` stays light.
