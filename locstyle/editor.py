@@ -19,6 +19,7 @@ from locstyle.engine.backbones.load import load_backbone
 from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.training import generator
 from locstyle.job.draw import Drawing, Rendered, draw
+from locstyle.job.forecast import Forecast, forecasts
 from locstyle.job.grain import grain_for
 from locstyle.job.inversions import machine
 from locstyle.job.make_scene import inverter_of
@@ -31,6 +32,7 @@ from locstyle.result import MACHINE, Report, Result
 if TYPE_CHECKING:
     from locstyle.job.inversions import KeepsInversions
     from locstyle.job.shelf import Shelf
+    from locstyle.job.speed import Speed
     from locstyle.plugin.host import Host
 
 
@@ -100,6 +102,29 @@ class Editor:
         with torch.no_grad():
             job = resolve(edit, self.backbone, self.host, output=output, shelf=shelf)
         return replace(job, seconds=clock.read()["resolve"])
+
+    def forecast(
+        self,
+        edit: Edit | Job,
+        *,
+        speed: Speed | None = None,
+        check_inversion: bool = False,
+        max_rows: int | None = None,
+    ) -> tuple[Forecast, ...]:
+        """What each frame of an edit, or of the job it was resolved to, will take if `run` so.
+
+        `speed`: `Speed.of` the backbone; without, seconds and memory are left open.
+
+        Raises:
+            LocstyleError: whatever is wrong with the request.
+            BusyError: called in the middle of a run.
+        """
+        job = edit if isinstance(edit, Job) else self.resolve(edit)
+        who = self.host.whose("fusions", job.edit.fusion.name)
+        drawing = Drawing(who, max_rows, check_inversion, Clock("forecast").phase)
+        with self.backbone.turns.take("a forecast", alone=True), torch.inference_mode():
+            inverter = inverter_of(job, self.backbone, None)
+            return tuple(forecasts(job, inverter, drawing, speed))
 
     def run(
         self,

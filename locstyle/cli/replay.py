@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from locstyle.cli.planning import Loading, run_edit
 from locstyle.cli.shared import (
     PATH,
-    Loading,
     device_option,
     download_option,
     dtype_option,
     json_option,
     print_json,
-    run_edit,
 )
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from locstyle.edit import Region
+    from locstyle.job.forecast import Forecast
     from locstyle.job.resolve import Job
     from locstyle.result import Report, Written
 
@@ -43,17 +44,30 @@ def region_lines(job: Job) -> Iterator[str]:
             )
 
 
-def frame_lines(job: Job) -> Iterator[str]:
-    """What is denoised together, and how finely; a line for each frame, and none for a whole
-    photo in one pass."""
-    if len(job.frames) == 1 and job.frames[0].canvas.is_whole and job.frames[0].tiles.is_one:
-        return
-    for number, frame in enumerate(job.frames, start=1):
-        x0, y0, x1, y1 = frame.canvas.box
+def plan_lines(job: Job, plan: Sequence[Forecast]) -> Iterator[str]:
+    """What will be denoised together, how finely, and what that will take: a line for each
+    frame."""
+    for number, (frame, told) in enumerate(zip(job.frames, plan, strict=True), start=1):
+        x0, y0, x1, y1 = told.box
         yield (
             f"frame {number}: {frame.describe()}, of {x1 - x0} × {y1 - y0} photo pixels at "
-            f"{x0},{y0}"
+            f"{x0},{y0}; {told.rows + told.inversion_rows} rows{_taking([told])}"
         )
+    if len(plan) > 1 and (taking := _taking(plan)):
+        yield f"all {len(plan)} frames{taking}"
+
+
+def _taking(plan: Sequence[Forecast]) -> str:
+    """Seconds of frames one after another, and the memory of the largest, as far as they are
+    known."""
+    seconds = [one.seconds for one in plan if one.seconds is not None]
+    memory = [one.memory for one in plan if one.memory is not None]
+    said = f", about {_roughly(sum(seconds))} s" if seconds else ""
+    return said + (f" and {_roughly(max(memory) / 2**20)} MiB" if memory else "")
+
+
+def _roughly(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def report_lines(report: Report, written: Written) -> Iterator[str]:

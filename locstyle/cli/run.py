@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
+from locstyle.cli.planning import print_plan
 from locstyle.cli.shared import (
     PATH,
     Running,
@@ -17,7 +18,6 @@ from locstyle.cli.shared import (
     sampling_options,
 )
 from locstyle.edit import Edit
-from locstyle.edit.recipe import to_yaml
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @sampling_options
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option("--size", type=int, help="Working size in pixels a side, instead of the recipe's.")
-@click.option("--dry-run", is_flag=True, help="Print the recipe as it would be run, and stop.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the recipe as it would be run, and the plan, and stop."
+)
 @download_option
 @running_options
 @click.pass_obj
@@ -57,10 +59,8 @@ def run(
     edit = replace(edit, **{key: value for key, value in named.items() if value is not None})
     # Whoever sends a picture must not make a model come along.
     fetch = download or not is_picture
-    if dry_run:
-        click.echo(to_yaml(edit.to_dict()), nl=False)
-    else:
-        run_and_save(host, edit, Running(**given), inputs=(recipe,), download=fetch)
+    act = print_plan if dry_run else run_and_save
+    act(host, edit, Running(**given), inputs=(recipe,), download=fetch)
 
 
 def _carried(picture: Path) -> Edit:

@@ -18,8 +18,6 @@ from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit
-    from locstyle.editor import Editor
-    from locstyle.job.resolve import Job
     from locstyle.plugin.host import Host
     from locstyle.result import Recipe, Result
 
@@ -131,59 +129,6 @@ download_option = click.option(
 )
 
 
-@dataclass(frozen=True)
-class Loading:
-    """Where an edit's backbone comes from and runs."""
-
-    device: str
-    dtype: str
-    cache: bool
-    download: bool
-
-
-def run_edit(
-    host: Host, edit: Edit, loading: Loading, *, check: bool, explained: Path | None = None
-) -> Result:
-    """The result of an edit; what its regions cover, and then its progress, on stderr."""
-    from locstyle.cli.progress import progress
-    from locstyle.cli.report import frame_lines, region_lines
-
-    editor = load_editor(host, edit.backbone, loading)
-    job = editor.resolve(edit)
-    for line in (*region_lines(job), *frame_lines(job)):
-        click.echo(line, err=True)
-    if explained:
-        explain(job, explained)
-    with progress() as on_step:
-        return editor.run(job, on_step, check_inversion=check)
-
-
-def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
-    """The editor on a backbone."""
-    with uncollected():
-        import torch
-
-        from locstyle.editor import Editor
-        from locstyle.job.cache import TrajectoryCache
-
-        return Editor.load(
-            backbone,
-            device=loading.device,
-            dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
-            host=host,
-            cache=TrajectoryCache() if loading.cache else None,
-            download=loading.download,
-        )
-
-
-def explain(job: Job, path: Path) -> None:
-    """Draws the frames of a job over its photo."""
-    from locstyle.frame_sheet import frame_sheet
-    from locstyle.photo import Photo
-
-    Photo.from_image(frame_sheet(job.photo.srgb, job.frames)).save(path)
-
-
 def run_and_save(
     host: Host,
     edit: Edit,
@@ -194,6 +139,7 @@ def run_and_save(
 ) -> None:
     """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
     clock: Clock = click.get_current_context().meta.get(CLOCK) or Clock("start")
+    from locstyle.cli.planning import Loading, run_edit
     from locstyle.cli.report import report_lines, with_all_seconds
     from locstyle.photo import Photo
     from locstyle.sheet import result_sheet
@@ -209,10 +155,13 @@ def run_and_save(
         check_output(output, files, photo=Photo.open(edit.image))
     with uncollected():
         host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
-    loading = Loading(running.device, running.dtype, running.cache, download)
     with clock.phase("run"):
         result = run_edit(
-            host, edit, loading, check=running.check, explained=running.explain_frames
+            host,
+            edit,
+            Loading.of(running, download),
+            check=running.check,
+            explained=running.explain_frames,
         )
     with clock.phase("save"):
         result.save(output, recipe=running.carries)

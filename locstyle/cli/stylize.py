@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 import click
 
 from locstyle.cli.options import StylizeCommand
+from locstyle.cli.planning import print_plan
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import (
     PATH,
@@ -18,7 +19,6 @@ from locstyle.cli.shared import (
     sampling_options,
 )
 from locstyle.edit import Edit, Fusing, Segmenting
-from locstyle.edit.recipe import to_yaml
 from locstyle.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _number_or_word(
     "grid; repeatable.",
 )
 @click.option("--each", metavar="PATTERN", help="With --vary, each picture as well: {seed}.png.")
-@click.option("--dry-run", is_flag=True, help="Print the recipe and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the recipe and the plan, and stop.")
 @running_options
 @click.pass_obj
 def stylize(
@@ -155,7 +155,7 @@ def stylize(
         **given,
     )
     if dry_run:
-        click.echo(to_yaml(edit.to_dict()), nl=False)
+        print_plan(host, edit, running)
     elif vary:
         from locstyle.cli.vary import Varying, vary_and_save
 

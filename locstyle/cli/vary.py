@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from locstyle.cli.shared import Loading, Running, load_editor, print_json
+from locstyle.cli.planning import Loading, load_editor
+from locstyle.cli.shared import Running, print_json
 from locstyle.edit import Edit
 from locstyle.edit.variation import (
     Variation,
@@ -63,7 +64,7 @@ def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) ->
     singles = _singles(varying.each, chosen)
     for path in (grid, *singles):
         check_output(path, [file for one in edits for file in one.files])
-    loading = Loading(running.device, running.dtype, running.cache, download=True)
+    loading = Loading.of(running, download=True)
     editor, shelf, cells = load_editor(host, edit.backbone, loading), Shelf(), []
     for asked in edits:  # what is wrong with any of them is said before the first is run
         editor.resolve(asked, shelf=shelf)

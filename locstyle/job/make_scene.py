@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,16 +11,18 @@ from torch import Tensor
 
 from locstyle.engine.plan import Window
 from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
+from locstyle.engine.schedule import CLEAN
 from locstyle.engine.tiles import Tiles
 from locstyle.engine.training import generator
-from locstyle.engine.trajectory import pivot
+from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
 from locstyle.job.texts import region_text, text_of
+from locstyle.masks import Partition
 
 if TYPE_CHECKING:
-    from locstyle.engine.backbone import Backbone
+    from locstyle.engine.backbone import Backbone, Text
     from locstyle.engine.progress import OnStep
     from locstyle.engine.schedule import Schedule
     from locstyle.job.frames import Frame
@@ -65,6 +68,64 @@ def make_scene(
         negative=text_of(backbone, edit.negative, "negative"),
     )
     return scene, inverted
+
+
+def supposed_scene(job: Job, frame: Frame, inverter: Inverter) -> Scene:
+    """The scene of a frame before anything was looked at: what a fusion would plan, in rows.
+
+    Latents are noise, texts empty, and every owner has the same share of every place.
+    """
+    backbone, empty, (height, width) = inverter.backbone, inverter.empty, frame.tiles.size
+    schedule = backbone.schedule(job.settled.steps)
+    side = backbone.multiple
+    channels = backbone.encode(torch.zeros(1, 3, side, side)).shape[1]
+    visited = {CLEAN, *schedule.timesteps, *inverter.schedule.timesteps}
+
+    def still(size: tuple[int, int]) -> Trajectory:
+        drawn = torch.randn((1, channels, *size), generator=generator(0, "supposed"))
+        latent = drawn.to(backbone.device)
+        return Trajectory(dict.fromkeys(visited, latent))
+
+    content = still((height, width))
+    if inverter.inversion.pivot is not None:
+        content = replace(content, unconditional=dict.fromkeys(schedule.timesteps, empty))
+    pictures = {
+        id(one): SceneReference(still(frame.tiles.tiles[0].size))
+        for index in frame.regions
+        for style in job.styles[index]
+        for one in style.references
+    }
+    count = len(frame.regions) + 1
+    shares = torch.full((1, 1, 1), 1 / count).expand(count, *frame.canvas.padded)
+    return Scene(
+        backbone=backbone,
+        latent=content.at(CLEAN),
+        content=content,
+        noise=content.at(CLEAN),
+        regions=tuple(_supposed(job, index, pictures, empty) for index in frame.regions),
+        partition=Partition(shares),
+        schedule=schedule,
+        empty=empty,
+        text=empty,
+        negative=empty,
+    )
+
+
+def _supposed(
+    job: Job, index: int, pictures: Mapping[int, SceneReference], empty: Text
+) -> SceneRegion:
+    region = job.edit.regions[index]
+    styles = tuple(
+        SceneStyle(
+            style,
+            one.strength,
+            Window(*one.window),
+            tuple(pictures[id(reference)] for reference in style.references),
+        )
+        for one, style in zip(region.stylings, job.styles[index], strict=True)
+        if one.strength
+    )
+    return SceneRegion(styles, empty, empty, region.guidance, region.structure)
 
 
 def encoded(backbone: Backbone, picture: Tensor, tiles: Tiles) -> Tensor:

@@ -1,0 +1,128 @@
+"""From an edit to its plan, on stderr, and then to its result or its recipe."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from locstyle.cli.shared import Running, print_json
+from locstyle.edit.recipe import to_yaml
+from locstyle.files import check_output
+from locstyle.uncollected import uncollected
+
+if TYPE_CHECKING:
+    from locstyle.edit import Edit
+    from locstyle.editor import Editor
+    from locstyle.job.forecast import Forecast
+    from locstyle.job.resolve import Job
+    from locstyle.job.speed import Speed
+    from locstyle.plugin.host import Host
+    from locstyle.result import Result
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Where an edit's backbone comes from and runs."""
+
+    device: str
+    dtype: str
+    cache: bool
+    download: bool
+
+    @classmethod
+    def of(cls, running: Running, download: bool) -> Self:
+        """As a command's options have it."""
+        return cls(running.device, running.dtype, running.cache, download)
+
+
+def run_edit(
+    host: Host, edit: Edit, loading: Loading, *, check: bool, explained: Path | None = None
+) -> Result:
+    """The result of an edit; what its regions cover, its plan, and then its progress, on stderr."""
+    from locstyle.cli.progress import progress
+
+    editor = load_editor(host, edit.backbone, loading)
+    job, _ = planned(editor, edit, cache=loading.cache, check=check, explained=explained)
+    with progress() as on_step:
+        return editor.run(job, on_step, check_inversion=check)
+
+
+def print_plan(
+    host: Host,
+    edit: Edit,
+    running: Running,
+    *,
+    inputs: tuple[Path, ...] = (),
+    download: bool = True,
+) -> None:
+    """Prints the recipe of an edit, and on stderr what it would take; nothing is run."""
+    if running.explain_frames:
+        check_output(running.explain_frames, [*map(Path, edit.files), *inputs])
+    editor = load_editor(host, edit.backbone, Loading.of(running, download))
+    _, plan = planned(
+        editor, edit, cache=running.cache, check=running.check, explained=running.explain_frames
+    )
+    if running.as_json:
+        print_json({"edit": edit.to_dict(), "frames": [asdict(one) for one in plan]})
+    else:
+        click.echo(to_yaml(edit.to_dict()), nl=False)
+
+
+def planned(
+    editor: Editor, edit: Edit, *, cache: bool, check: bool, explained: Path | None = None
+) -> tuple[Job, tuple[Forecast, ...]]:
+    """The job of an edit and what its frames will take, both told on stderr.
+
+    `explained`: where to draw its frames over the photo.
+    """
+    from locstyle.cli.report import plan_lines, region_lines
+
+    job = editor.resolve(edit)
+    for line in region_lines(job):
+        click.echo(line, err=True)
+    speed = _speed(editor) if cache else None
+    plan = editor.forecast(job, speed=speed, check_inversion=check)
+    for line in plan_lines(job, plan):
+        click.echo(line, err=True)
+    if explained:
+        _explain(job, explained)
+    return job, plan
+
+
+def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
+    """The editor on a backbone."""
+    with uncollected():
+        import torch
+
+        from locstyle.editor import Editor
+        from locstyle.job.cache import TrajectoryCache
+
+        return Editor.load(
+            backbone,
+            device=loading.device,
+            dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
+            host=host,
+            cache=TrajectoryCache() if loading.cache else None,
+            download=loading.download,
+        )
+
+
+def _speed(editor: Editor) -> Speed:
+    """How fast the backbone is here, measured where that is not known yet."""
+    from locstyle.job.speed import Speed
+
+    if (kept := Speed.kept(editor.backbone)) is not None:
+        return kept
+    click.echo(f"measuring how fast {editor.backbone.name!r} is here, once", err=True)
+    return Speed.of(editor.backbone)
+
+
+def _explain(job: Job, path: Path) -> None:
+    """Draws the frames of a job over its photo."""
+    from locstyle.frame_sheet import frame_sheet
+    from locstyle.photo import Photo
+
+    Photo.from_image(frame_sheet(job.photo.srgb, job.frames)).save(path)
