@@ -569,7 +569,10 @@ def test_train_writes_a_style_that_can_be_named(locstyle, folder):
     assert facts["meta"]["made_by"].endswith("--json")  # a flag, without a value
     assert "train" in done.stderr and "loss" in done.stderr
     listed = json.loads(locstyle("styles", "--json").stdout)
-    assert [s["name"] for s in listed if s["path"].startswith("loras")] == ["mine", "one", "two"]
+    here = [style for style in listed if style["path"].startswith("loras")]
+    assert [style["name"] for style in here] == ["mine", "one", "two"]
+    assert here[0]["scale"] == "1.25"  # 40 pixels, where the tiny backbone draws 32
+    assert any("1:1.25" in line for line in locstyle("styles").stdout.splitlines())
     styled = locstyle(*STYLIZE, "-r", "all=mine", "-o", "out.png")
     assert styled.exit_code == 0, styled.output
 

@@ -35,6 +35,20 @@ def test_crops_show_strokes_as_large_as_an_edit_does(zoom: float) -> None:
     assert len({crop.sum().item() for crop in crops}) > 1
 
 
+@pytest.mark.parametrize("drawn_at", [None, 96])
+def test_crops_are_at_the_scale_that_is_said(drawn_at: int | None) -> None:
+    """A ramp of one grey a pixel rises by `scale` from one working pixel to the next."""
+    backbone = SimpleNamespace(native=32, multiple=8, device=torch.device("cpu"))
+    ramp = torch.arange(192).to(torch.uint8).expand(192, -1)[..., None].expand(-1, -1, 3)
+    views, images = ls.Views(crops=4, drawn_at=drawn_at), [Image.fromarray(ramp.numpy())]
+    (crops,) = views.of(images, backbone, 0)  # type: ignore[arg-type]
+    slope = 255 * (crops[:, 0, 8, 12] - crops[:, 0, 8, 4]) / 8
+    scale = views.scale(images, backbone)  # type: ignore[arg-type]
+    assert scale == 192 / (drawn_at or 32)
+    assert torch.allclose(slope, torch.full((4,), scale), rtol=0.1)
+    assert crops.shape[-1] == (drawn_at or 32) // 2
+
+
 def test_whole_pictures_keep_their_shape_and_stand_by_size(backbone: UNetBackbone) -> None:
     images = [picture((64, 32)), picture((40, 40)), picture((33, 33), seed=1)]
     wide, square = ls.Views(crops=0).of(images, backbone, 0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self  # Any: plain data
 
 import click
 
-from locstyle.cli.shared import Running, print_json
+from locstyle.cli.shared import CLOCK, Running, print_json
 from locstyle.edit.recipe import to_yaml
+from locstyle.engine.progress import Clock
+from locstyle.errors import RecipeError
 from locstyle.files import check_output
 from locstyle.uncollected import uncollected
 
@@ -48,6 +50,58 @@ def run_edit(
     job, _ = planned(editor, edit, cache=loading.cache, check=check, explained=explained)
     with progress() as on_step:
         return editor.run(job, on_step, check_inversion=check)
+
+
+def run_and_save(
+    host: Host,
+    edit: Edit,
+    running: Running,
+    *,
+    inputs: tuple[Path, ...] = (),
+    download: bool = True,
+) -> None:
+    """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
+    clock: Clock = click.get_current_context().meta.get(CLOCK) or Clock("start")
+    from locstyle.cli.report import report_lines, with_all_seconds
+    from locstyle.photo import Photo
+    from locstyle.sheet import result_sheet
+
+    if (output := running.output) is None:
+        raise RecipeError("-o: is missing; name the picture to write")
+    files = [*map(Path, edit.files), *inputs]
+    check_output(output, files)
+    for extra in (running.contact_sheet, running.explain_frames):
+        if extra:
+            check_output(extra, [*files, output])
+    if isinstance(edit.image, str):
+        check_output(output, files, photo=Photo.open(edit.image))
+    with uncollected():
+        host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
+    with clock.phase("run"):
+        result = run_edit(
+            host,
+            edit,
+            Loading.of(running, download),
+            check=running.check,
+            explained=running.explain_frames,
+        )
+    with clock.phase("save"):
+        result.save(output, recipe=running.carries)
+        if running.contact_sheet:
+            Photo.from_image(result_sheet(result)).save(running.contact_sheet)
+        written = result.read_back(output)
+    result = replace(result, report=with_all_seconds(result.report, clock.read()))
+    for line in report_lines(result.report, written):
+        click.echo(line, err=True)
+    if running.as_json:
+        print_json({"output": str(output), "file": asdict(written), **result_data(result)})
+    else:
+        click.echo(output)
+
+
+def result_data(result: Result) -> dict[str, Any]:
+    """A result as plain data: the resolved edit and the report."""
+    return {"edit": result.edit.to_dict(), "report": result.report.to_dict()}
 
 
 def print_plan(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
-from locstyle.cli.planning import print_plan
+from locstyle.cli.planning import print_plan, run_and_save
 from locstyle.cli.shared import (
     PATH,
     Running,
     download_option,
-    run_and_save,
     running_options,
     sampling_options,
 )

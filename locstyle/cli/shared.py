@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what click parsed
 
 import click
 
 from locstyle.edit.recipe import from_yaml
-from locstyle.engine.progress import Clock
 from locstyle.errors import RecipeError
-from locstyle.files import check_output
-from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
-    from locstyle.edit import Edit
-    from locstyle.plugin.host import Host
-    from locstyle.result import Recipe, Result
+    from locstyle.result import Recipe
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -127,59 +122,6 @@ def read_options(given: tuple[str, ...], flag: str = "-O") -> dict[str, Any]:
 download_option = click.option(
     "--download", is_flag=True, help="Fetch a model from the hub that a picture's recipe names."
 )
-
-
-def run_and_save(
-    host: Host,
-    edit: Edit,
-    running: Running,
-    *,
-    inputs: tuple[Path, ...] = (),
-    download: bool = True,
-) -> None:
-    """Runs an edit, writes its pictures, and reports; unwritable outputs are refused first."""
-    clock: Clock = click.get_current_context().meta.get(CLOCK) or Clock("start")
-    from locstyle.cli.planning import Loading, run_edit
-    from locstyle.cli.report import report_lines, with_all_seconds
-    from locstyle.photo import Photo
-    from locstyle.sheet import result_sheet
-
-    if (output := running.output) is None:
-        raise RecipeError("-o: is missing; name the picture to write")
-    files = [*map(Path, edit.files), *inputs]
-    check_output(output, files)
-    for extra in (running.contact_sheet, running.explain_frames):
-        if extra:
-            check_output(extra, [*files, output])
-    if isinstance(edit.image, str):
-        check_output(output, files, photo=Photo.open(edit.image))
-    with uncollected():
-        host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
-    with clock.phase("run"):
-        result = run_edit(
-            host,
-            edit,
-            Loading.of(running, download),
-            check=running.check,
-            explained=running.explain_frames,
-        )
-    with clock.phase("save"):
-        result.save(output, recipe=running.carries)
-        if running.contact_sheet:
-            Photo.from_image(result_sheet(result)).save(running.contact_sheet)
-        written = result.read_back(output)
-    result = replace(result, report=with_all_seconds(result.report, clock.read()))
-    for line in report_lines(result.report, written):
-        click.echo(line, err=True)
-    if running.as_json:
-        print_json({"output": str(output), "file": asdict(written), **result_data(result)})
-    else:
-        click.echo(output)
-
-
-def result_data(result: Result) -> dict[str, Any]:
-    """A result as plain data: the resolved edit and the report."""
-    return {"edit": result.edit.to_dict(), "report": result.report.to_dict()}
 
 
 def print_json(data: Mapping[str, Any] | list[Any]) -> None:

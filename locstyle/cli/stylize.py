@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 import click
 
 from locstyle.cli.options import StylizeCommand
-from locstyle.cli.planning import print_plan
+from locstyle.cli.planning import print_plan, run_and_save
 from locstyle.cli.regions import read_regions
 from locstyle.cli.shared import (
     PATH,
     Running,
     fusion_options,
     read_options,
-    run_and_save,
     running_options,
     sampling_options,
 )

@@ -39,7 +39,8 @@ class Style:
     pictures that show the style. `words` are vectors [n, d] that stand for a placeholder in a
     prompt, n tokens long. `tokens` are extra keys and values, by name of the cross-attention site.
     `meta` holds free text about it; our own encoders write base_digest, trigger, encoder, options,
-    made_by, licence, preview and seed.
+    made_by, licence, preview, seed and scale: the picture's pixels to a working pixel, as it was
+    learned.
 
     Raises:
         StyleError: it carries nothing, or something that cannot be used.

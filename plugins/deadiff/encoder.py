@@ -69,6 +69,7 @@ class QFormer:
             trigger=request.prompt,
             encoder=f"qformer {ls.__version__}",
             base_digest=backbone.digest,
+            scale=f"{ls.Views().scale(images, backbone):.4g}",
             preview=ls.thumbnail(images[0]),
         )
         return ls.Style(request.name, backbone.family, tokens=tokens, meta=meta)

@@ -58,6 +58,7 @@ def test_a_concept_is_its_vectors_and_how_they_were_made(
     start = _vectors(backbone, "ink", 2)
     assert not torch.allclose(vectors, start, atol=1e-3)
     assert style.meta["base_digest"] == backbone.digest and style.preview is not None
+    assert style.meta["scale"] == "1.25"  # 40 pixels, where the tiny backbone draws 32
     found = ls.read_style(style.save(tmp_path / "ink.safetensors"))[0]
     assert found.digest == style.digest
     assert torch.equal(found.words["<ink>"], vectors)

@@ -116,7 +116,7 @@ def test_the_file_comes_back_exactly_and_says_how_it_was_made(
     assert found.meta["base_digest"] == backbone.weights_digest()
     assert found.meta["made_by"] == "locstyle train lora ink.png"
     assert found.meta["licence"] == "CC0" and found.meta["seed"] == "3"
-    assert '"rank": 2' in found.meta["options"]
+    assert '"rank": 2' in found.meta["options"] and float(found.meta["scale"]) > 0
 
 
 def test_the_same_seed_gives_the_same_file(backbone: UNetBackbone, tmp_path: Path) -> None:

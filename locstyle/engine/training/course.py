@@ -64,7 +64,8 @@ class Course:
     @property
     def views(self) -> Views:
         """What becomes of the pictures by its options."""
-        return Views(self.options.crops, flips=self.options.flips, size=self.options.size)
+        o = self.options
+        return Views(o.crops, flips=o.flips, size=o.size, drawn_at=o.drawn_at)
 
     def latents(self, views: Views) -> Latents:
         """What it sees."""
@@ -122,6 +123,7 @@ class Course:
             base_digest=self.backbone.digest,
             seed=str(self.request.seed),
             loss=f"{loss:.5f}",
+            scale=f"{self.views.scale(self.pictures, self.backbone):.4g}",
         )
 
     @property

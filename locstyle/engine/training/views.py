@@ -27,7 +27,8 @@ class Views:
     are enlarged up to this much; 1 keeps strokes as large as an edit shows them. `flips`: mirror
     every other one. `hues`: swap its colour channels. Both are drawn for each crop; a whole picture
     stands there in every way, so that they are drawn each time it is. `size`: its side in pixels;
-    None takes the backbone's own, for crops the half.
+    None takes the backbone's own, for crops the half. `drawn_at`: the side at which edits draw a
+    picture as large as these; None is the backbone's own.
     """
 
     crops: int = 64
@@ -35,28 +36,38 @@ class Views:
     flips: bool = False
     hues: bool = False
     size: int | None = None
+    drawn_at: int | None = None
 
     def of(self, images: Sequence[Image], backbone: Backbone, seed: int) -> list[Tensor]:
         """Training pictures in [0, 1], one tensor [N, 3, H, W] per size."""
         multiple = backbone.multiple
-        usual = backbone.native // 2 if self.crops else backbone.native
-        side = -(-(self.size or usual) // multiple) * multiple
+        whole = self.drawn_at or backbone.native
+        side = -(-(self.size or (whole // 2 if self.crops else whole)) // multiple) * multiple
         drawn = generator(seed, "crops")
         found: dict[tuple[int, ...], list[Tensor]] = {}
         if self.crops:
-            made = self._crops(images, side, backbone.native, drawn)
+            made = self._crops(images, side, whole, drawn)
         else:
             made = (way for image in images for way in self._ways(_whole(image, side, multiple)))
         for picture in made:
             found.setdefault(tuple(picture.shape), []).append(picture)
         return [torch.stack(same).to(backbone.device) for same in found.values()]
 
+    def scale(self, images: Sequence[Image], backbone: Backbone) -> float:
+        """Pixels of the pictures to a working pixel: their mean, before any zoom.
+
+        An edit at a detail of one over it draws strokes as large on its photo as they are here.
+        """
+        whole = self.drawn_at or backbone.native
+        side = whole if self.crops else self.size or whole
+        return sum(min(image.size) for image in images) / len(images) / side
+
     def _crops(
-        self, images: Sequence[Image], side: int, native: int, drawn: torch.Generator
+        self, images: Sequence[Image], side: int, whole: int, drawn: torch.Generator
     ) -> Iterator[Tensor]:
         for index in range(max(self.crops, len(images))):
             image = images[index % len(images)]
-            picture = _crop(image, side, side / native, self.zoom, drawn)
+            picture = _crop(image, side, side / whole, self.zoom, drawn)
             if self.flips and torch.rand((), generator=drawn) < 0.5:
                 picture = picture.flip(-1)
             if self.hues:
