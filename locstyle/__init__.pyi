@@ -98,7 +98,6 @@ from .files import check_output as check_output
 from .files import write_atomic as write_atomic
 from .job.cache import TrajectoryCache as TrajectoryCache
 from .job.forecast import Forecast as Forecast
-from .job.instant import instant_encoders as instant_encoders
 from .job.learn import learn_style as learn_style
 from .job.select import Selector as Selector
 from .job.select import select_mask as select_mask

@@ -27,7 +27,7 @@ PACKAGES = (
     "pillow",
     "numpy",
 )
-EXTRAS = ("fastsam", "sam", "heic", "bench")
+EXTRAS = ("fastsam", "sam", "heic", "bench", "edit")
 DEFAULT_BACKBONE = "mini"
 
 

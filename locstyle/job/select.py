@@ -84,18 +84,27 @@ class Selector:
             found[index] = answer
         return tuple(found[index] for index in range(len(regions)))
 
-    def tried(self, regions: Sequence[Region]) -> tuple[Mask | LocstyleError, ...]:
-        """As `masks`, with the error of each region that has none; such a one claims nothing."""
+    def tried(self, regions: Sequence[Region | LocstyleError]) -> tuple[Mask | LocstyleError, ...]:
+        """As `masks`, with the error of each region that has none; such a one claims nothing.
+
+        An error in a region's place stays there.
+        """
         found = dict(self._each(regions))
         return tuple(found[index] for index in range(len(regions)))
 
-    def _each(self, regions: Sequence[Region]) -> Iterator[tuple[int, Mask | LocstyleError]]:
+    def _each(
+        self, regions: Sequence[Region | LocstyleError]
+    ) -> Iterator[tuple[int, Mask | LocstyleError]]:
         """Each region's number and mask, those with `rest` last."""
-        takes_rest = [_has_rest(region) for region in regions]
+        takes_rest = [isinstance(region, Region) and _has_rest(region) for region in regions]
         claims: list[Mask] = []
         for index in sorted(range(len(regions)), key=lambda i: takes_rest[i]):
+            region = regions[index]
+            if isinstance(region, LocstyleError):
+                yield index, region
+                continue
             try:
-                mask = self.mask(regions[index], f"regions[{index}].mask", claims)
+                mask = self.mask(region, f"regions[{index}].mask", claims)
             except LocstyleError as error:
                 yield index, error
             else:
