@@ -64,7 +64,7 @@ class SinglePass:
         structure: float = 0.4  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
-        norms_apart: bool = False  # True: GroupNorm's statistics are each style's own
+        norms_apart: bool | None = None  # GroupNorm by style; None: but for pictures alone
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
@@ -86,7 +86,7 @@ class SinglePass:
                 ls.Deltas(scene.regions, ownership, plain=self._plain),
                 self._texts(scene, ownership),
                 *self._layout(scene, ownership, layouts),
-                *([ls.RegionalNorm(ownership, _kin(scene.regions))] if o.norms_apart else ()),
+                *self._norms(scene, ownership),
             ),
             compose=ls.guided("-", "+", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),
@@ -96,6 +96,15 @@ class SinglePass:
     @property
     def _plain(self) -> tuple[str, ...]:
         return () if self.options.style_in_negative else ("-",)
+
+    def _norms(self, scene: ls.Scene, ownership: ls.Ownership) -> list[ls.Intervention]:
+        """Statistics of each style's own tokens; regions of pictures alone share the photo's."""
+        apart, kin = self.options.norms_apart, _kin(scene.regions)
+        if apart is None:
+            alone = [False, *(region.kinds == {"reference"} for region in scene.regions)]
+            kin = [0 if only else first for only, first in zip(alone, kin, strict=True)]
+            apart = any(kin)
+        return [ls.RegionalNorm(ownership, kin)] if apart else []
 
     def _layouts(self, scene: ls.Scene) -> list[Layout]:
         """By owner, unstyled first."""
