@@ -26,14 +26,17 @@ test: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
-# The published benchmark run, half an hour on two idle cores; goes on where it was stopped.
+METHODS := --method input --method recolour --method "img2img paste" --method "adain paste" \
+	--method oracle --method redrawn --method "diffstyler + lora" --method "singlepass + lora" \
+	--method "magicstyle + reference" --method "vct + concept" --method "deadiff + qformer"
+
+# The published benchmark: as edits draw by default, with the shipped styles, and at half the side
+# with styles learned for that. An hour and a half on two idle cores; goes on where it was stopped.
 results: $(VENV)/.tested
-	$(BIN)/locstyle bench quality -o out/bench --shipped --scenes 2 \
-		--method input --method recolour --method "img2img paste" --method "adain paste" \
-		--method oracle --method redrawn --method "diffstyler + lora" \
-		--method "singlepass + lora" --method "magicstyle + reference" \
-		--method "vct + concept" --method "deadiff + qformer"
+	$(BIN)/locstyle bench quality -o out/bench --size 256 --shipped --no-leak --scenes 2 $(METHODS)
 	$(BIN)/python scripts/publish_results.py out/bench
+	$(BIN)/locstyle bench quality -o out/bench-128 --size 128 --scenes 2 $(METHODS)
+	$(BIN)/python scripts/publish_results.py out/bench-128 --as benchmark-results-128
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info
