@@ -67,9 +67,13 @@ class Editor:
         host: Host | None = None,
         cache: KeepsInversions | None = None,
         download: bool = True,
+        config: str | Path | None = None,
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
         name, which is fetched unless `download` is false and nothing is there yet.
+
+        `config`: a diffusers folder or hub name with the configuration of a checkpoint in one file;
+        None: what ships with locstyle for its family.
 
         Raises:
             BackboneError: nothing of that name can be loaded.
@@ -81,7 +85,9 @@ class Editor:
         if str(name) in host.names("backbones"):
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
-            backbone = load_backbone(name, device=device, dtype=dtype, download=download)
+            backbone = load_backbone(
+                name, device=device, dtype=dtype, download=download, config=config
+            )
         editor = cls(backbone, host, cache=cache)
         editor._spent = clock.read()
         return editor

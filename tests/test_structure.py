@@ -25,7 +25,7 @@ FLOORS = (
     | {"engine.attend", "engine.call", "engine.kept", "engine.progress"}
     | {"engine.schedule", "engine.seal", "engine.sites", "engine.solvers", "engine.tiles"}
     | {"engine.turns"},
-    {"bookmark", "edit", "masks", "photo", "plugin", "segments", "style"},
+    {"bookmark", "edit", "kinds", "masks", "photo", "plugin", "segments", "style"},
     {"engine.backbone", "engine.backbones", "engine.intervene", "engine.trajectory"},
     {"engine.ownership", "engine.plan", "engine.scene", "engine.training"},
     {"engine.denoise", "engine.interventions"},

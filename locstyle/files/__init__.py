@@ -9,6 +9,8 @@ from locstyle.files.bounds import is_folder as is_folder
 from locstyle.files.bounds import open_file as open_file
 from locstyle.files.bounds import read_file as read_file
 from locstyle.files.bounds import read_text as read_text
+from locstyle.files.contents import Contents as Contents
+from locstyle.files.contents import read_contents as read_contents
 from locstyle.files.ledger import MARKER as MARKER
 from locstyle.files.ledger import Ledger as Ledger
 from locstyle.files.ledger import digest_of as digest_of

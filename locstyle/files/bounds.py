@@ -36,6 +36,9 @@ TIFF_PAGES = 1000
 STYLE_BYTES = 2048 * MIB
 """A style, bookmark or embedding: a LoRA of rank 256 on all of SDXL has 1 700 MiB."""
 
+HEADER_BYTES = 100 * MIB
+"""The header of a safetensors file, as the format itself bounds it: SDXL's has 1 MiB."""
+
 SEGMENTS_BYTES = 128 * MIB
 """A list of segments: COCO's for 5 000 photos has 20 MiB."""
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from locstyle import files
 from locstyle.errors import PhotoError, StyleError
 from locstyle.files import PICTURES
+from locstyle.kinds import UNKNOWN, kind_of
 from locstyle.photo import Photo
 from locstyle.style.embedding import is_embedding, read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
@@ -38,6 +40,7 @@ def read_style(
     if Path(path).suffix.lower() in PICTURES:
         return _picture(Path(path))
     file = file_of(Path(path))
+    _check_kind(file, family)
     header, tensors = _load(file)
     if "locstyle.format" in header:
         return read_own(Match(file, header.get("family", ""), family), header, tensors, sites)
@@ -49,6 +52,28 @@ def read_style(
             "give its sites"
         )
     return read_foreign(file, header, tensors, sites, family)
+
+
+def _check_kind(file: Path, family: str | None) -> None:
+    """Refuses a file that is something else than a style, before it is read.
+
+    Raises:
+        StyleError: says what it is, and what to do with it.
+    """
+    try:
+        kind = kind_of(files.read_contents(file))
+    except (OSError, ValueError):
+        return  # its reader says it better
+    if kind.use == "style" or kind is UNKNOWN:
+        return
+    hint = f"; {kind.hint}" if kind.hint else ""
+    if kind.use == "backbone":
+        hint = "; it is a backbone: --backbone FILE"
+    meets = f", this backbone is {family!r}" if family else ""
+    raise StyleError(
+        f"{file} is {kind.name}, which is no style for a backbone of Stable Diffusion's kind"
+        f"{meets}{hint}"
+    )
 
 
 def _picture(path: Path) -> tuple[Style, Coverage]:

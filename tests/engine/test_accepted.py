@@ -76,3 +76,39 @@ def test_schedulers_that_cannot_be_honoured_are_named(
 ) -> None:
     with pytest.raises(BackboneError, match=words):
         load_backbone(changed(folder, tmp_path, "scheduler", **settings), device="cpu")
+
+
+def tiny(tmp_path: Path) -> Path:
+    return save_tiny(tmp_path / "tiny")
+
+
+def test_a_folder_of_16_bit_weights_alone_loads(tmp_path: Path) -> None:
+    folder = tiny(tmp_path)
+    for weights in [*folder.rglob("*.safetensors")]:
+        weights.rename(weights.with_suffix(".fp16.safetensors"))
+    assert load_backbone(folder, device="cpu", family="tiny").native == 32
+
+
+def test_a_folder_with_a_safety_checker_loads_without_it(tmp_path: Path) -> None:
+    folder = tiny(tmp_path)
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker" / "model.safetensors").write_bytes(b"not read")
+    assert load_backbone(folder, device="cpu", family="tiny").native == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("model_index.json", {"_class_name": "FluxPipeline"}, "is a FluxPipeline"),
+        ("model_index.json", {"_class_name": "StableDiffusion3Pipeline"}, "Diffusion3Pipeline"),
+        ("model_index.json", {"_class_name": "StableDiffusionXLInpaintPipeline"}, "XLInpaint"),
+        ("config.json", {"_class_name": "ControlNetModel"}, "is a ControlNetModel"),
+        ("adapter_config.json", {"peft_type": "LORA"}, "an adapter .PEFT., which is a style"),
+    ],
+)
+def test_folders_of_other_kinds_are_named(
+    tmp_path: Path, name: str, said: dict[str, str], words: str
+) -> None:
+    (tmp_path / name).write_text(json.dumps(said), "utf-8")
+    with pytest.raises(BackboneError, match=words):
+        load_backbone(tmp_path, device="cpu")

@@ -1,9 +1,11 @@
-"""Checkpoints of the Stable Diffusion family: from a folder, a hub repository, or one file."""
+"""Checkpoints of the Stable Diffusion family from a diffusers folder or a hub repository."""
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from locstyle.engine.backbones.accepted import check_scheduler, check_unet
+from locstyle.engine.backbones.accepted import KINDS, check_scheduler, check_unet
 from locstyle.errors import BackboneError
-from locstyle.files import is_file, is_folder
+from locstyle.files import bounds, is_file, is_folder, read_text
 
 WEIGHTS = ("unet", "vae", "text_encoder")
 """The parts of every checkpoint that have weights."""
@@ -55,10 +57,12 @@ def read_folder(name: str, dtype: torch.dtype, *, download: bool = True) -> Part
             "a .safetensors checkpoint, or a hub name such as 'owner/name'"
         )
     here = local or _kept(name)
+    if here is not None:
+        _check_index(Path(here), name)
     if download and here is None:
         _check_hub(name)
     try:
-        with _quietly():
+        with quietly():
             return _read_parts(name, here or name, dtype, download=download)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
         if local is None and not download:
@@ -79,6 +83,33 @@ def _local(name: str) -> str | None:
     except RuntimeError:  # no home folder, or nobody's
         return None
     return str(folder) if is_folder(folder) else None
+
+
+def _check_index(folder: Path, name: str) -> None:
+    """Refuses a folder that is another thing than a Stable Diffusion, by what it says it is.
+
+    Raises:
+        BackboneError: says what it is.
+    """
+    if is_file(folder / "adapter_config.json"):
+        what = "an adapter (PEFT), which is a style: give it to a region, --region MASK=FOLDER"
+        raise BackboneError(f"backbone: {name!r} is {what}")
+    said = _class_of(folder / "model_index.json") or _class_of(folder / "config.json")
+    if said and not said.startswith("StableDiffusion"):
+        raise BackboneError(f"backbone: {name!r} is a {said}; {KINDS}")
+    if said and re.search("Inpaint|Upscale|Pix2Pix|3Pipeline|Depth|ControlNet|Latent|UnCLIP", said):
+        raise BackboneError(f"backbone: {name!r} is a {said}; {KINDS}")
+
+
+def _class_of(config: Path) -> str:
+    """The class a configuration is of; "" where there is none."""
+    if not is_file(config):
+        return ""
+    try:
+        said = json.loads(read_text(config, bounds.TEXT_BYTES))
+        return str(said.get("_class_name") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""  # whoever needs it says so
 
 
 def _kept(name: str) -> str | None:
@@ -128,55 +159,60 @@ def _read_parts(name: str, where: str, dtype: torch.dtype, *, download: bool) ->
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     here: dict[str, Any] = {"local_files_only": not download}
-    safe = {"use_safetensors": True, **here}
-    check_unet(UNet2DConditionModel.load_config(where, subfolder="unet", **here), name)
+    config = UNet2DConditionModel.load_config(where, subfolder="unet", **here)
+    check_unet(config, name)
     check_scheduler(DDIMScheduler.load_config(where, subfolder="scheduler", **here), name)
-    unet = UNet2DConditionModel.from_pretrained(where, subfolder="unet", torch_dtype=dtype, **safe)
-    is_xl = unet.config.addition_embed_type == "text_time"
+    is_xl = config.get("addition_embed_type") == "text_time"
+    files = _files(where) if _local(where) else _files_of_hub(where)
+
+    def load(kind: Any, part: str, **options: Any) -> Any:
+        options |= {"use_safetensors": True, **here, **_variant(files, part, name)}
+        return kind.from_pretrained(where, subfolder=part, **options)
+
     # SDXL's autoencoder loses pictures in 16 bits, so it stays in 32.
-    vae_dtype = torch.float32 if is_xl else dtype
     parts = Parts(
-        unet,
-        AutoencoderKL.from_pretrained(where, subfolder="vae", torch_dtype=vae_dtype, **safe),
-        CLIPTextModel.from_pretrained(where, subfolder="text_encoder", dtype=dtype, **safe),
+        load(UNet2DConditionModel, "unet", torch_dtype=dtype),
+        load(AutoencoderKL, "vae", torch_dtype=torch.float32 if is_xl else dtype),
+        load(CLIPTextModel, "text_encoder", dtype=dtype),
         CLIPTokenizer.from_pretrained(where, subfolder="tokenizer", **here),
         DDIMScheduler.from_pretrained(where, subfolder="scheduler", **here),
     )
     if not is_xl:
         return parts
-    second = CLIPTextModelWithProjection.from_pretrained(
-        where, subfolder="text_encoder_2", dtype=dtype, **safe
-    )
+    second = load(CLIPTextModelWithProjection, "text_encoder_2", dtype=dtype)
     tokenizer = CLIPTokenizer.from_pretrained(where, subfolder="tokenizer_2", **here)
     return parts._replace(text_encoder_2=second, tokenizer_2=tokenizer)
 
 
-def read_single_file(
-    path: Path, config: str | Path | None, dtype: torch.dtype, *, download: bool = True
-) -> Parts:
-    """The parts of one `.safetensors` checkpoint in the original Stable Diffusion layout."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
+def _files(folder: str) -> list[str]:
+    """What lies in the parts of a folder, as "unet/config.json"."""
+    return [path.relative_to(folder).as_posix() for path in Path(folder).glob("*/*")]
 
-    if not is_file(path):
-        raise BackboneError(f"backbone: {str(path)!r} is not a file")
-    options: dict[str, Any] = {"torch_dtype": dtype, "safety_checker": None}
-    options["local_files_only"] = not download or (config is not None and is_folder(config))
-    if config is not None:
-        options["config"] = str(config)
-    try:
-        with _quietly():
-            pipeline = StableDiffusionPipeline.from_single_file(str(path), **options)
-    except Exception as error:  # diffusers raises many kinds here, down to bare Exception
+
+def _files_of_hub(name: str) -> list[str]:
+    from huggingface_hub import HfApi, constants
+
+    return list(HfApi(endpoint=constants.ENDPOINT).list_repo_files(name))
+
+
+def _variant(files: Sequence[str], part: str, name: str) -> dict[str, str]:
+    """Which of a part's weights are read: those in full, else those in 16 bits.
+
+    Raises:
+        BackboneError: there are none but pickles.
+    """
+    weights = [file for file in files if file.startswith(f"{part}/")]
+    safe = [file for file in weights if file.endswith(".safetensors")]
+    if not safe and (pickled := [f for f in weights if f.endswith((".bin", ".ckpt", ".pt"))]):
         raise BackboneError(
-            f"backbone: {str(path)!r} could not be read as a Stable Diffusion checkpoint: {error}; "
-            "without a network, pass a diffusers folder of the same family as its configuration"
-        ) from error
-    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
-    return Parts(pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, scheduler)
+            f"backbone: {name!r} has its weights as a pickle ({pickled[0]}), which runs code when "
+            "read; accepted are .safetensors weights, such as most repositories hold beside it"
+        )
+    return {"variant": "fp16"} if safe and all(".fp16." in file for file in safe) else {}
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """The libraries' own progress bars, and what they warn each other of, off for the length of
     the `with`; ours are enough."""
     from diffusers.utils import logging as diffusers

@@ -55,12 +55,12 @@ def load_backbone(
             "use a .safetensors checkpoint or a diffusers folder"
         )
     with uncollected():
-        from locstyle.engine.backbones import checkpoint
+        from locstyle.engine.backbones import checkpoint, single_file
         from locstyle.engine.backbones.unet import UNetBackbone
 
         read_as = dtype or (torch.float16 if chosen.type == "cuda" else torch.float32)
         if path.suffix == ".safetensors":
-            parts = checkpoint.read_single_file(path, config, read_as, download=download)
+            parts = single_file.read_single_file(path, config, read_as, download=download)
         else:
             parts = checkpoint.read_folder(str(name), read_as, download=download)
         if dtype is None and chosen.type == "cpu" and _size(parts.unet) >= LARGE:
