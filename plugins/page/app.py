@@ -28,7 +28,8 @@ from .refusals import Refusal, told
 from .startup import Startup
 
 STATIC = Path(__file__).parent / "static"
-_LOOKS = 2.0  # seconds between looks at the photos' files
+LOOKS = 2.0
+"""Seconds between looks at the photos' files."""
 
 
 def make_app(desk: Desk) -> Guard:
@@ -120,7 +121,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def _watch(desk: Desk) -> None:
     while True:
-        await asyncio.sleep(_LOOKS)
+        await asyncio.sleep(LOOKS)
         desk.look_at_files()
 
 

@@ -42,7 +42,7 @@ class Gallery:
         ):
             for path in files[:MOST]:
                 suffix = path.suffix.lower()
-                if path.name.startswith(".") or path in known or not path.is_file():
+                if path.name.startswith(".") or path in known or not _is_file(path):
                     continue
                 if suffix in PICTURES or suffix == ".safetensors":
                     found.append(self.facts(path, self._fence.shown(path), origin, backbone))
@@ -121,6 +121,13 @@ class Gallery:
     def _instant(self) -> list[str]:
         encoders = self.encoders()
         return [e["name"] for e in encoders if e["instant"] and e["makes"] != ["reference"]]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a loop of links
+        return False
 
 
 def _misfit(header: dict[str, str], backbone: ls.Backbone | None) -> str | None:

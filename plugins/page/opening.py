@@ -57,13 +57,14 @@ def folder_of(desk: Desk, text: str) -> dict[str, Any]:
         raise not_found(f"{text or '.'}: {error.strerror or error}") from error
     for entry in entries[:MOST_FILES]:
         kind = next((k for k, ends in _KINDS.items() if entry.name.lower().endswith(ends)), None)
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            folders.append(entry.name)
-        elif kind and entry.is_file():
-            shown = desk.fence.shown(folder / entry.name)
-            files.append({"path": shown, "bytes": entry.stat().st_size, "kind": kind})
+        with suppress(OSError):  # gone meanwhile, or a loop of links
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif kind and entry.is_file():
+                shown = desk.fence.shown(folder / entry.name)
+                files.append({"path": shown, "bytes": entry.stat().st_size, "kind": kind})
     return {"path": desk.fence.shown(folder), "folders": folders, "files": files}
 
 
