@@ -1,6 +1,9 @@
 # The public names, all of them. Loaded lazily by `__init__.py`; plugins import nothing else.
 # `X as X` is how a stub says that a name is re-exported.
 from . import measure as measure
+from .batches import Batching as Batching
+from .batches import Ended as Ended
+from .batches import batch as batch
 from .bookmark import Bookmark as Bookmark
 from .edit import Edit as Edit
 from .edit import Framing as Framing

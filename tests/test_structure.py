@@ -32,6 +32,7 @@ FLOORS = (
     {"frame_sheet", "job", "result"},
     {"editor"},
     {"replay", "testing"},
+    {"batches"},
     {"cli", "__main__"},
 )
 

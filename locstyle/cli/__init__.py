@@ -10,6 +10,7 @@ from typing import Any, TextIO  # Any: what click hands through
 
 import click
 
+from locstyle.cli.batch import batch
 from locstyle.cli.doctor import doctor
 from locstyle.cli.plugins import plugins
 from locstyle.cli.replay import replay
@@ -110,5 +111,5 @@ def _one_line(message: object) -> str:
     return "; ".join(line.strip() for line in str(message).splitlines())
 
 
-for _command in (stylize, run, replay, segment, train, styles, plugins, doctor):
+for _command in (stylize, run, batch, replay, segment, train, styles, plugins, doctor):
     main.add_command(_command)

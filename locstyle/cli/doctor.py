@@ -27,7 +27,7 @@ PACKAGES = (
     "pillow",
     "numpy",
 )
-EXTRAS = ("fastsam", "sam", "heic", "bench", "edit")
+EXTRAS = ("fastsam", "sam", "heic", "bench", "edit", "ray")
 DEFAULT_BACKBONE = "mini"
 
 

@@ -189,11 +189,11 @@ class Edit:
 
     def beside(self, folder: Path) -> Edit:
         """The same edit with its relative paths, which lead from `folder`, leading from here."""
-        return self._moved(lambda path: str(folder / path))
+        return self.moved(lambda path: str(folder / path))
 
     def seen_from(self, folder: Path) -> Edit:
         """The same edit with its paths leading from `folder`; undone by `beside(folder)`."""
-        return self._moved(lambda path: _relative(path, folder))
+        return self.moved(lambda path: _relative(path, folder))
 
     def carried(self, folder: Path, how: Carried = "full") -> Edit:
         """The same edit as a picture in `folder` carries it: "full" or "names".
@@ -205,7 +205,7 @@ class Edit:
             RecipeError: `how` is neither.
         """
         if how == "names":
-            return self._moved(_name)
+            return self.moved(_name)
         if how != "full":
             raise checks.refusal("recipe", how, "full or names (or none, for no recipe at all)")
         moved = self.seen_from(folder)
@@ -217,10 +217,10 @@ class Edit:
     def paths(self) -> list[str]:
         """Every path in it, as it is written."""
         found: list[str] = []
-        self._moved(lambda path: found.append(path) or path)  # type: ignore[func-returns-value]  # None is the point
+        self.moved(lambda path: found.append(path) or path)  # type: ignore[func-returns-value]  # None is the point
         return found
 
-    def _moved(self, move: Callable[[str], str]) -> Edit:
+    def moved(self, move: Callable[[str], str]) -> Edit:
         """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
         backbone = self.backbone
         return replace(

@@ -81,6 +81,12 @@ OUTLINE = 2**22
 OUTLINES = 2**26
 """Pixels that all polygons about one photo may run along."""
 
+RECORD_BYTES = MIB
+"""One line of a journal: of a task it has 600 bytes, its error included."""
+
+LIST_BYTES = 64 * MIB
+"""A list of photos to be read: of a million it has 50 MiB."""
+
 LEDGER_BYTES = 64 * MIB
 """The marker file of a folder of ours."""
 

@@ -150,7 +150,9 @@ class Selector:
         try:
             mask = self.find(selection, where, claims)
         except MaskError as error:
-            raise _unquoted(text, error) from error
+            if (hint := _unquoted(text, error)) is not None:
+                raise hint from error
+            raise
         if not mask.area:
             raise self._nothing(selection, where, claims)
         return mask
@@ -292,11 +294,11 @@ def _has_rest(region: Region) -> bool:
     return selection is not None and any(isinstance(x, tree.Rest) for x in sources(selection))
 
 
-def _unquoted(text: str, error: MaskError) -> MaskError:
-    """The error, with a hint for a name such as `my - mask.png`, which reads as two."""
+def _unquoted(text: str, error: MaskError) -> MaskError | None:
+    """The error with a hint, for a name such as `my - mask.png`, which reads as two."""
     if not isinstance(parse(text), tree.File) and is_file(text):
         return MaskError(f"{error}; {text!r} is a file: put its name in double quotes")
-    return error
+    return None
 
 
 def _joined(segments: Sequence[Segment]) -> Mask:
