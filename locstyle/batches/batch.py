@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from locstyle.batches.launch import open_launcher
+from locstyle.batches.launchers import open_launcher
 from locstyle.batches.manifest import Manifest
 from locstyle.batches.plan import Axes, check_tasks, manifest_folder, plan_tasks, without_outputs
 from locstyle.batches.ready import Ready
-from locstyle.batches.run import Run
+from locstyle.batches.run import Foreman
 from locstyle.batches.task import Batching, Ended, Task
 from locstyle.edit import Edit
 from locstyle.edit.recipe import Plain
@@ -61,7 +61,7 @@ class Batch:
     manifest: Manifest
     host: Host
     how: Batching
-    current: Run | None = field(default=None, repr=False)
+    current: Foreman | None = field(default=None, repr=False)
 
     @classmethod
     def plan(
@@ -126,7 +126,7 @@ class Batch:
             _make_folder(self.manifest.folder)
         ready = Ready(self.groups, self.manifest, self.host, how)
         ready.is_dry = dry
-        self.current = Run(ready, open_launcher(how, setting), self.manifest, how)
+        self.current = Foreman(ready, open_launcher(how, setting), self.manifest, how)
         try:
             yield from self.current
         finally:

@@ -32,7 +32,7 @@ class _Desk:
     is_ready: bool = False
 
 
-class Run:
+class Foreman:
     """One run of a batch's tasks, of what is still to do.
 
     Iterating gives what becomes of each task, those that ended before this run first met.

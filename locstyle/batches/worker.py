@@ -57,10 +57,6 @@ class Setting:
     timeout: float | None = None
 
 
-class OutOfTime(LocstyleError):
-    """A task that takes longer than it may."""
-
-
 class Worker:
     """One worker: `facts` say what it is, `do` does what a message asks.
 
@@ -192,7 +188,7 @@ class Worker:
 
         def check(step: Step) -> None:
             if time.monotonic() - since > most:
-                raise OutOfTime(f"took longer than {most:g} s; give more with --timeout")
+                raise LocstyleError(f"took longer than {most:g} s; give more with --timeout")
 
         return check
 

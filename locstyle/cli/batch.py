@@ -88,7 +88,7 @@ def batch(host: Host, /, photos: tuple[str, ...], output: str, **given: Any) -> 
     command again does what is missing.
     """
     from locstyle.batches import Batch, Batching
-    from locstyle.cli.batch_progress import Told
+    from locstyle.cli.batch_progress import Teller
 
     page, is_dry, as_json = (given.pop(key) for key in ("contact_sheet", "dry_run", "as_json"))
     if page is not None and page.suffix.lower() not in (".html", ".htm"):
@@ -96,7 +96,7 @@ def batch(host: Host, /, photos: tuple[str, ...], output: str, **given: Any) -> 
     recipe, axes = given.pop("recipe"), read_axes(given.pop("matrix"), "--matrix")
     how = Batching(**given, thumbnails=page is not None)
     planned = Batch.plan(photos, recipe, output, matrix=axes, how=how, host=host)
-    told = Told(planned, is_dry=is_dry, as_json=as_json)
+    told = Teller(planned, is_dry=is_dry, as_json=as_json)
     told.run()
     if page is not None and not is_dry:
         _write_page(page, planned, told)

@@ -26,7 +26,7 @@ _SHOWN = 20  # failures that are written out
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
-class Told:
+class Teller:
     """Runs a batch and tells of it; `all` is what became of each task."""
 
     def __init__(self, planned: Batch, *, is_dry: bool, as_json: bool) -> None:
