@@ -12,6 +12,7 @@ import {Strip} from './strip.js';
 import {readStyles} from './styling.js';
 import {TopBar} from './topbar.js';
 import * as asking from './asking.js';
+import * as camera from './camera.js';
 import * as keys from './keys.js';
 import * as pictures from './pictures.js';
 import * as running from './running.js';
@@ -35,7 +36,7 @@ function App() {
         <${Strip} />
       </div>
       <aside aria-label="Regions and styles">
-        <div class="scroll"><${Regions} /><${Shelf} /></div>
+        <${Regions} /><${Shelf} />
         <${Runner} />
       </aside>
     </main>
@@ -74,4 +75,4 @@ session.live();
 readStyles();
 segments.readSegmenters().catch(() => null);
 // For tests and the curious; nothing here reads it.
-Object.assign(window, {locstyle: {store, pictures, segments}});
+Object.assign(window, {locstyle: {store, pictures, segments, camera}});

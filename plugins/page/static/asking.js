@@ -23,6 +23,7 @@ export function follow() {
   effect(() => {
     const [photo, doc] = [store.photo.value, store.doc.value];
     store.model.value; // what a model that is ready refuses, it says only then
+    store.results.value; // and how long a run takes is known after one
     const stop = new AbortController();
     const timer = setTimeout(() => photo && askRun(photo, doc, stop.signal).catch(quiet), 180);
     return () => (clearTimeout(timer), stop.abort());

@@ -18,6 +18,11 @@ export function nextKey(parts) {
   return parts.reduce((most, part) => Math.max(most, part.key), 0) + 1;
 }
 
+/** @param {number} key */
+export function colourOf(key) {
+  return COLOURS[(key - 1) % COLOURS.length];
+}
+
 /** A new region, on top. @param {Doc} doc @param {RecipeRegion} region @param {string} [name] @returns {Doc} */
 export function added(doc, region, name) {
   const key = nextKey(doc.parts);
@@ -26,8 +31,7 @@ export function added(doc, region, name) {
 
 /** @param {number} key @param {RecipeRegion} region @param {string} [name] @returns {Part} */
 function part(key, region, name) {
-  const colour = COLOURS[(key - 1) % COLOURS.length];
-  return {key, name: name || `Region ${key}`, colour, hidden: false, locked: false, region};
+  return {key, name: name || `Region ${key}`, colour: colourOf(key), hidden: false, locked: false, region};
 }
 
 /** @param {Doc} doc @param {number} key @param {Partial<Part>} what @returns {Doc} */

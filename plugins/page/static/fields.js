@@ -14,7 +14,7 @@ export function Slider({label, value, usual, least, most, step, unit = '', onCha
   return html`
     <label class=${`field slider ${isSaid ? 'said' : ''}`}>
       <span class="label">${label}</span>
-      <input type="range" min=${least} max=${most} step=${step} value=${at} aria-valuetext=${words}
+      <input type="range" min=${least} max=${most} step=${step} value=${at} aria-label=${label} aria-valuetext=${words}
              style=${{'--at': `${((at - least) / (most - least)) * 100}%`}}
              onInput=${(/** @type {any} */ event) => onChange(Number(event.target.value))} />
       <output>${words}</output>
@@ -51,7 +51,7 @@ export function Window({value, onChange}) {
         <input type="range" min="0" max="1" step="0.05" value=${to} aria-label="until" aria-valuetext=${percent(to)}
                onInput=${(/** @type {any} */ event) => put(from, Math.max(Number(event.target.value), from + 0.05))} />
       </span>
-      <output>${value ? `${percent(from)}–${percent(to)}` : 'throughout'}</output>
+      <output>${value ? `${percent(from)}–${percent(to)}` : 'always'}</output>
       <span class="reset"></span>
     </div>`;
 }
@@ -63,6 +63,7 @@ export function Dialog({title, onClose, children, class: kind = ''}) {
   useEffect(() => {
     const dialog = /** @type {HTMLDialogElement} */ (place.current);
     if (!dialog.open) dialog.showModal();
+    /** @type {HTMLElement | null} */ (dialog.querySelector('[data-first]'))?.focus();
   }, []);
   return html`
     <dialog ref=${place} class=${kind} aria-labelledby="dialog-title" onClose=${onClose}

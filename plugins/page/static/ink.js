@@ -1,6 +1,8 @@
 // Marks drawn here at once, before the server has answered with the true mask; and the masks of all
 // regions laid over one another as tints and outlines.
 
+import {pixel} from './labels.js';
+
 /** @typedef {import('./view.js').Point} Point @typedef {import('./types').MaskSeen} MaskSeen */
 /**
  * What a tool marked, in photo pixels. Strokes: one or more radii, in the order drawn.
@@ -109,7 +111,7 @@ export function overlaid(layers, size) {
   const [fills, lines] = images.map((one) => new Uint32Array(one.data.buffer));
   for (const {mask, colour, isChosen} of layers) {
     if (mask.width !== size.width || mask.height !== size.height) continue;
-    lay(fills, lines, mask, bytes(colour), isChosen ? 0.5 : 0.3);
+    lay(fills, lines, mask, pixel(colour), isChosen ? 0.5 : 0.3);
   }
   fill.putImageData(images[0], 0, 0);
   line.putImageData(images[1], 0, 0);
@@ -130,12 +132,6 @@ function lay(fills, lines, {width, height, alpha}, colour, share) {
       lines[i] = isEdge ? colour | 0xff000000 : 0;
     }
   }
-}
-
-/** A colour as the lower three bytes of a little-endian pixel. @param {string} colour `#rrggbb` */
-function bytes(colour) {
-  const value = parseInt(colour.slice(1), 16);
-  return ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16);
 }
 
 /** The polyline without the points that a straight line between others passes within `near` of.

@@ -4,18 +4,15 @@
 /**
  * `numbers`: who is under each pixel of the map, 0 nobody; `boxes`: x0, y0, x1, y1 in map pixels.
  * @typedef {{width: number, height: number, numbers: Uint16Array, boxes: Map<number, number[]>,
- *   areas: Map<number, number>, drawn: Map<number, Highlight>}} LabelMap
+ *   drawn: Map<string, Highlight>}} LabelMap
  * @typedef {{canvas: HTMLCanvasElement, x: number, y: number}} Highlight
  */
 
 const KEPT = 24; // highlights drawn before that are kept
-const EDGE = 0xffffffff;
-const INSIDE = 0x50ffffff; // little-endian: alpha first
 
 /** @param {Uint16Array} numbers @param {number} width @param {number} height @returns {LabelMap} */
 export function labelMap(numbers, width, height) {
   const boxes = new Map();
-  const areas = new Map();
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const number = numbers[i];
@@ -27,10 +24,9 @@ export function labelMap(numbers, width, height) {
         box[2] = Math.max(box[2], x + 1);
         box[3] = y + 1;
       }
-      areas.set(number, (areas.get(number) ?? 0) + 1);
     }
   }
-  return {width, height, numbers, boxes, areas, drawn: new Map()};
+  return {width, height, numbers, boxes, drawn: new Map()};
 }
 
 /** The number under a point of the photo, 0 for none.
@@ -42,9 +38,10 @@ export function under(map, at, photo) {
 }
 
 /** One segment, softly filled and outlined, in a canvas as large as its box.
- * @param {LabelMap} map @param {number} number @returns {Highlight | null} */
-export function highlight(map, number) {
-  const known = map.drawn.get(number);
+ * @param {LabelMap} map @param {number} number @param {string} colour `#rrggbb` @returns {Highlight | null} */
+export function highlight(map, number, colour) {
+  const name = `${number} ${colour}`;
+  const known = map.drawn.get(name);
   if (known) return known;
   const box = map.boxes.get(number);
   if (!box) return null;
@@ -53,23 +50,30 @@ export function highlight(map, number) {
   [canvas.width, canvas.height] = [x1 - x0, y1 - y0];
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const image = context.createImageData(canvas.width, canvas.height);
-  filled(new Uint32Array(image.data.buffer), map, number, box);
+  filled(new Uint32Array(image.data.buffer), map, number, box, pixel(colour));
   context.putImageData(image, 0, 0);
   const drawn = {canvas, x: x0, y: y0};
-  map.drawn.set(number, drawn);
-  if (map.drawn.size > KEPT) map.drawn.delete(/** @type {number} */ (map.drawn.keys().next().value));
+  map.drawn.set(name, drawn);
+  if (map.drawn.size > KEPT) map.drawn.delete(/** @type {string} */ (map.drawn.keys().next().value));
   return drawn;
 }
 
-/** @param {Uint32Array} out @param {LabelMap} map @param {number} number @param {number[]} box */
-function filled(out, {width, height, numbers}, number, [x0, y0, x1, y1]) {
+/** @param {Uint32Array} out @param {LabelMap} map @param {number} number @param {number[]} box
+ * @param {number} colour */
+function filled(out, {width, height, numbers}, number, [x0, y0, x1, y1], colour) {
   for (let y = y0, to = 0; y < y1; y++) {
     for (let x = x0, i = y * width + x0; x < x1; x++, i++, to++) {
       if (numbers[i] !== number) continue;
       const isEdge = x === 0 || y === 0 || x === width - 1 || y === height - 1
         || numbers[i - 1] !== number || numbers[i + 1] !== number
         || numbers[i - width] !== number || numbers[i + width] !== number;
-      out[to] = isEdge ? EDGE : INSIDE;
+      out[to] = colour | (isEdge ? 0xff000000 : 0x70000000);
     }
   }
+}
+
+/** A colour as the lower three bytes of a little-endian pixel. @param {string} colour `#rrggbb` */
+export function pixel(colour) {
+  const value = parseInt(colour.slice(1), 16);
+  return ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16);
 }

@@ -8,7 +8,7 @@ import {drawMark, path} from './ink.js';
  * @typedef {{photo: {width: number, height: number}, view: View, ratio: number,
  *   width: number, height: number}} Frame
  * @typedef {{tool: string, at: import('./view.js').Point | null, radius: number, softness: number,
- *   number: number, draft: {points: import('./view.js').Point[]} | null, isAway: boolean,
+ *   number: number, colour: string, draft: {points: import('./view.js').Point[]} | null, isAway: boolean,
  *   isCrossed: boolean}} Pointer
  */
 
@@ -70,7 +70,7 @@ export function paintMarks(context, frame, overlay, map, pointer, isTinted) {
   if (overlay && isTinted) context.drawImage(overlay.fill, 0, 0, width, height);
   if (overlay) context.drawImage(overlay.line, 0, 0, width, height);
   if (map && pointer.number) {
-    const drawn = highlight(map, pointer.number);
+    const drawn = highlight(map, pointer.number, pointer.isAway ? '#101012' : pointer.colour);
     const [sx, sy] = [width / map.width, height / map.height];
     if (drawn) context.drawImage(drawn.canvas, drawn.x * sx, drawn.y * sy, drawn.canvas.width * sx, drawn.canvas.height * sy);
   }

@@ -44,7 +44,7 @@ export function watchPointer(place) {
       if (before) down.set(event.pointerId, at(event));
       if (isPinching && before) return pinched(down, event.pointerId, before);
       if (isPanning && before) return camera.pan(at(event).x - before.x, at(event).y - before.y);
-      if (!before || !tools.isBusy()) return tools.hover(touch(event));
+      if (!before || !tools.isBusy()) return tools.hover(touch(event), event.altKey);
       const events = event.getCoalescedEvents?.() ?? [];
       tools.move((events.length ? events : [event]).map(touch));
     },

@@ -60,7 +60,7 @@ function Small({label, value, shown = String(value), least, most, step, onChange
   return html`
     <label class="small">
       <span>${label}</span>
-      <input type="range" min=${least} max=${most} step=${step} value=${value} aria-valuetext=${shown}
+      <input type="range" min=${least} max=${most} step=${step} value=${value} aria-label=${label} aria-valuetext=${shown}
              style=${{'--at': `${((value - least) / (most - least)) * 100}%`}}
              onInput=${(/** @type {any} */ event) => onChange(Number(event.target.value))} />
       <output>${shown}</output>

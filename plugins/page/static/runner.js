@@ -23,7 +23,9 @@ export function Runner() {
 /** @param {{run: NonNullable<typeof store.run.value>}} props */
 function Progress({run: {job, step}}) {
   const name = job.kind === 'render' ? 'Render' : job.kind === 'save' ? 'Save' : 'Preview';
-  const phase = step ? PHASES[step.phase] ?? step.phase : job.state === 'waiting' ? 'Waiting its turn' : 'Starting';
+  const isLoading = store.model.value.state === 'loading';
+  const phase = step ? PHASES[step.phase] ?? step.phase
+    : isLoading ? `Loading the model ${store.model.value.backbone}` : job.state === 'waiting' ? 'Waiting its turn' : 'Starting';
   const count = step && step.total > 1 ? ` ${step.index}/${step.total}` : '';
   return html`
     <div class="progress">

@@ -40,7 +40,7 @@ export function SaveDialog() {
     <${Dialog} title="Save at full resolution" onClose=${close}>
       <form class="form" onSubmit=${(/** @type {Event} */ event) => (event.preventDefault(), save(false))}>
         <label class="field text"><span class="label">File</span>
-          <input type="text" value=${path} spellcheck=${false} onInput=${(/** @type {any} */ e) => (setPath(e.target.value), refuse(null), done(null))} />
+          <input type="text" data-first value=${path} spellcheck=${false} onInput=${(/** @type {any} */ e) => (setPath(e.target.value), refuse(null), done(null))} />
         </label>
         <label class="field text"><span class="label">Carries</span>
           <select value=${carried} onChange=${(/** @type {any} */ e) => carry(e.target.value)}>
@@ -109,7 +109,7 @@ export function CopyDialog() {
         ${FORMS.map(([name, label]) => html`
           <button type="button" aria-pressed=${String(form === name)} onClick=${() => (choose(name), say(''))}>${label}</button>`)}
       </div>
-      <textarea class="code" readonly rows="12" spellcheck=${false} aria-label="Text to copy" value=${text}></textarea>
+      <textarea class="code" data-first readonly rows="12" spellcheck=${false} aria-label="Text to copy" value=${text}></textarea>
       <p class="dim">Run elsewhere, it gives the same pixels.</p>
       <p class="row end"><span class="grow good" role="status">${said}</span>
         <button type="button" class="main" onClick=${copy} disabled=${!text}>Copy</button></p>

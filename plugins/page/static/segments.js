@@ -1,5 +1,5 @@
 // The first look at a photo: its segments, as one map that hovering reads.
-import {effect, signal} from './ui.js';
+import {computed, effect, signal} from './ui.js';
 import {call, get, listen, send} from './api.js';
 import {labelMap} from './labels.js';
 import * as store from './store.js';
@@ -19,10 +19,12 @@ export function segmenterName() {
   return typeof who === 'string' ? who : who.name;
 }
 
+const asked = computed(() => JSON.stringify(segmenter()));
+
 export function follow() {
   effect(() => {
     const photo = store.photo.value;
-    const who = JSON.stringify(segmenter());
+    const who = asked.value;
     if (!photo || store.link.value !== 'up') return;
     const stop = new AbortController();
     look(photo.image, JSON.parse(who), stop.signal).catch((error) => {

@@ -1,6 +1,6 @@
 // The tab's tie to the server: opening photos, hearing what happens, coming back after either of
 // them was gone, and the document saved by itself.
-import {batch, effect} from './ui.js';
+import {batch, effect, signal} from './ui.js';
 import {Gone, Refusal, get, listen, send, upload} from './api.js';
 import {EMPTY, fromRecipe} from './document.js';
 import {begun} from './history.js';
@@ -12,7 +12,11 @@ import * as store from './store.js';
 
 const SAVE_AFTER = 500; // ms of quiet
 let revision = 0;
-let isRestored = false;
+const isRestored = signal(false); // from then on changes are saved
+let isBegun = false;
+/** @type {unknown} */
+let unsaved = null;
+let isSaving = false;
 
 /** Connects, and goes on doing so. */
 export async function live() {
@@ -37,13 +41,13 @@ async function connected() {
   store.hello.value = said;
   store.model.value = said.model;
   store.link.value = 'up';
-  if (!isRestored) await restored(said);
+  if (!isBegun) await restored(said);
   await listen('events', heard, new AbortController().signal);
 }
 
 /** @param {string} name @param {any} data */
 function heard(name, data) {
-  if (name === 'model') store.model.value = data;
+  if (name === 'model') modelled(data);
   else if (name === 'bye') store.link.value = 'gone';
   else if (name === 'photo' && data.id === store.photo.peek()?.id)
     store.note(data.state === 'gone'
@@ -51,10 +55,17 @@ function heard(name, data) {
       : 'The photo’s file has changed: open it again to see it', 'error');
 }
 
+/** @param {import('./types').Model} model */
+function modelled(model) {
+  const isNew = model.state === 'ready' && store.model.peek().state !== 'ready';
+  store.model.value = model;
+  if (isNew) readStyles(); // now it is known which of them fit
+}
+
 /** Shows what the server was started with, or what this folder's page last showed.
  * @param {import('./types').Hello} said */
 async function restored(said) {
-  isRestored = true;
+  isBegun = true;
   if (said.photo) store.photo.value = said.photo; // its picture is under way while the rest is asked
   const kept = await get('state').catch(() => ({revision: 0, state: null}));
   revision = kept.revision;
@@ -65,10 +76,11 @@ async function restored(said) {
     const opened = await send('open', {path: state.image, as: 'photo'}).catch(() => null);
     if (opened?.photo.id === state.photo) store.photo.value = opened.photo;
   }
+  isRestored.value = true;
   const photo = store.photo.peek();
   if (!photo) return;
   batch(() => {
-    const fresh = said.recipe ? fromRecipe(said.recipe) : EMPTY;
+    const fresh = begunWith(said.recipe);
     const doc = isSame ? state.doc : fresh;
     store.history.value = begun(doc);
     store.selected.value = isSame ? state.selected : doc.parts.at(-1)?.key ?? null;
@@ -86,7 +98,7 @@ export function follow() {
     const [photo, doc, selected, shown, mode] = [
       store.photo.value, store.doc.value, store.selected.value, store.shown.value, store.mode.value,
     ];
-    if (!photo || !isRestored || store.isTaken.value || store.link.value !== 'up') return;
+    if (!photo || !isRestored.value || store.isTaken.value || store.link.value !== 'up') return;
     const given = store.hello.peek()?.recipe ?? null;
     const state = {photo: photo.id, image: photo.image, doc, selected, shown, mode, given};
     const timer = setTimeout(() => save(state), SAVE_AFTER);
@@ -94,13 +106,22 @@ export function follow() {
   });
 }
 
-/** @param {unknown} state */
+/** Saves one state after the other, of several that wait only the last: each names the one before.
+ * @param {unknown} state */
 async function save(state) {
+  unsaved = state;
+  if (isSaving) return;
+  isSaving = true;
   try {
-    ({revision} = await send('state', {revision, state}, undefined, 'PUT'));
+    while (unsaved) {
+      [state, unsaved] = [unsaved, null];
+      ({revision} = await send('state', {revision, state}, undefined, 'PUT'));
+    }
   } catch (error) {
     if (error instanceof Refusal && error.status === 409) store.isTaken.value = true;
     else if (!(error instanceof Gone)) store.note(String(/** @type {Error} */ (error).message), 'error');
+  } finally {
+    isSaving = false;
   }
 }
 
@@ -110,10 +131,18 @@ export async function takeOver() {
   store.isTaken.value = false;
 }
 
+/** The document of a recipe; without one, an empty one on the server's backbone.
+ * @param {Recipe | null} recipe @returns {import('./types').Doc} */
+function begunWith(recipe) {
+  if (recipe) return fromRecipe(recipe);
+  const backbone = store.hello.peek()?.backbone;
+  return backbone && backbone !== 'mini' ? {...EMPTY, rest: {backbone}} : EMPTY;
+}
+
 /** @param {{photo: Photo, recipe: Recipe | null}} opened */
 function show({photo, recipe}) {
   forgotten();
-  const doc = recipe ? fromRecipe(recipe) : EMPTY;
+  const doc = begunWith(recipe);
   batch(() => {
     store.photo.value = photo;
     store.history.value = begun(doc);

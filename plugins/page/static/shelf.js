@@ -53,15 +53,16 @@ function told(one) {
 /** @param {{one: Style, isOn: boolean}} props */
 function Tile({one, isOn}) {
   const start = (/** @type {DragEvent} */ event) => event.dataTransfer?.setData(STYLE, one.id);
-  const why = one.fits ? '' : one.why ?? 'of another family';
+  const isUnfit = one.fits === false;
+  const why = isUnfit ? one.why ?? 'of another family' : '';
   return html`
     <li>
-      <button type="button" class=${`tile ${isOn ? 'on' : ''} ${one.fits ? '' : 'unfit'}`} aria-pressed=${String(isOn)}
+      <button type="button" class=${`tile ${isOn ? 'on' : ''} ${isUnfit ? 'unfit' : ''}`} aria-pressed=${String(isOn)}
               draggable="true" onDragStart=${start} onClick=${() => give(one)}
               aria-label=${`${one.name}, ${KINDS[one.kind] ?? one.kind}${why && `: ${why}`}`} title=${why || one.name}>
         <${Thumbnail} style=${one} />
         <span class="called">${one.name}</span>
-        <span class="kind">${one.fits ? KINDS[one.kind] ?? one.kind : 'other family'}</span>
+        <span class="kind">${isUnfit ? 'other family' : KINDS[one.kind] ?? one.kind}</span>
       </button>
     </li>`;
 }

@@ -4,27 +4,34 @@ import {computed, effect, html, useEffect, useRef} from './ui.js';
 import {maskSize, overlaid, stroke as drawStroke} from './ink.js';
 import {Split} from './compare.js';
 import {labels} from './segments.js';
-import {painted} from './pictures.js';
+import {bitmaps, painted} from './pictures.js';
 import {inPhoto, paintMarks, paintPicture} from './painter.js';
 import {watchPointer} from './pointing.js';
 import * as camera from './camera.js';
 import * as store from './store.js';
 import * as tools from './tools.js';
 
-/** @type {import('./ui').Computed<{fill: HTMLCanvasElement, line: HTMLCanvasElement} | null>} */
+/** What is to be seen: the photo while its key is held. */
+export const seenMode = computed(() => (store.isHeld.value ? 'photo' : store.mode.value));
+
+/** Whether the photo alone is to be seen, so that tints hide nothing one wants to look at. */
+const isBare = computed(() => {
+  painted.value;
+  return seenMode.value === 'photo' || !(bitmaps.step ?? bitmaps.result);
+});
+
+/** Over a result only the chosen region has its outline.
+ * @type {import('./ui').Computed<{fill: HTMLCanvasElement, line: HTMLCanvasElement} | null>} */
 const overlay = computed(() => {
   const [photo, masks] = [store.photo.value, store.masks.value];
   if (!photo || !masks.size) return null;
   const layers = [];
   for (const {key, colour, hidden} of store.doc.value.parts) {
-    const mask = masks.get(key);
-    if (mask && !hidden) layers.push({mask, colour, isChosen: key === store.selected.value});
+    const [mask, isChosen] = [masks.get(key), key === store.selected.value];
+    if (mask && !hidden && (isChosen || isBare.value)) layers.push({mask, colour, isChosen});
   }
   return layers.length ? overlaid(layers, maskSize(photo)) : null;
 });
-
-/** What is to be seen: the photo while its key is held. */
-export const seenMode = computed(() => (store.isHeld.value ? 'photo' : store.mode.value));
 
 /** @returns {import('./painter.js').Frame | null} */
 function frame() {
@@ -66,7 +73,7 @@ function stage(place) {
     painting(marksShown, ([now, over, isTinted]) => {
       if (!now) return marks.clearRect(0, 0, marks.canvas.width, marks.canvas.height);
       const {radius, softness} = store.brush.peek();
-      const pointer = {...tools.pointer, tool: store.tool.peek(), radius, softness};
+      const pointer = {...tools.pointer, tool: store.tool.peek(), radius, softness, colour: store.colour()};
       paintMarks(marks, now, over, labels.peek(), pointer, isTinted);
     }),
   ];
@@ -78,7 +85,7 @@ function marksShown() {
   tools.pointed.value;
   store.brush.value;
   const isAside = store.isHeld.value || !store.isMarked.value;
-  const isTinted = !isAside && (seenMode.value === 'photo' || !store.shown.value);
+  const isTinted = !isAside && isBare.value;
   labels.value;
   return [frame(), isAside ? null : overlay.value, isTinted];
 }
@@ -107,7 +114,7 @@ function paintInk(context, frame) {
   }
   if (!isOn || inked === points.length) return;
   inPhoto(context, frame);
-  context.strokeStyle = tools.pointer.isAway ? '#101012' : store.part.peek()?.colour ?? '#ffffff';
+  context.strokeStyle = tools.pointer.isAway ? '#101012' : store.colour();
   for (const {radius, points: run} of tools.runs(points.slice(Math.max(inked - 1, 0))))
     drawStroke(context, run, radius);
   tools.stroke.inked = points.length;

@@ -48,6 +48,11 @@ export const notes = kept(/** @type {readonly {id: number, text: string, kind: '
 export const zoom = kept(1);
 export const isTaken = kept(false); // another tab saved over this one's state
 
+/** The colour of the region that the next mark belongs to. */
+export function colour() {
+  return part.peek()?.colour ?? documents.colourOf(documents.nextKey(doc.peek().parts));
+}
+
 /** Changes the document; a non-empty `group` joins the changes of one slider to one step.
  * @param {(doc: Doc) => Doc} change @param {string} [group] */
 export function edit(change, group = '') {

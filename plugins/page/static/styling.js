@@ -22,7 +22,7 @@ export function styleOf(text) {
 /** Gives the style to a region, the selected one if none is named.
  * @param {Style} style @param {number | null} [key] */
 export function give(style, key = store.selected.peek()) {
-  if (!style.fits) return refuse(style.why ?? `${style.name} is of another family`, key);
+  if (style.fits === false) return refuse(style.why ?? `${style.name} is of another family`, key);
   if (key === null) return store.note('Choose a region first: click something in the photo');
   store.edit((doc) => withRegion(doc, key, {style: style.style, styles: undefined}));
 }
@@ -40,8 +40,8 @@ export async function bring(file, key) {
     const style = await upload(`styles/upload?name=${encodeURIComponent(file.name)}`, file);
     store.styles.value = [style, ...store.styles.peek().filter((one) => one.id !== style.id)];
     if (key !== null) give(style, key);
-    else if (style.fits) store.note(`${style.name} is among the styles now`, 'good');
-    else refuse(style.why, key);
+    else if (style.fits === false) refuse(style.why, key);
+    else store.note(`${style.name} is among the styles now`, 'good');
     return style;
   } catch (error) {
     refuse(String(/** @type {Error} */ (error).message), key);

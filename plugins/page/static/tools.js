@@ -32,10 +32,11 @@ function tell() {
   pointed.value = pointed.peek() + 1;
 }
 
-/** @param {Point | null} at */
-export function hover(at) {
+/** @param {Point | null} at @param {boolean} [isAway] */
+export function hover(at, isAway = pointer.isAway) {
   const photo = store.photo.peek();
   pointer.at = at;
+  pointer.isAway = isAway;
   const [map, tool] = [labels.peek(), store.tool.peek()];
   pointer.number = at && photo && map && tool === 'object' ? under(map, at, photo) : 0;
   tell();

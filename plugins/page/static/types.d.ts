@@ -27,7 +27,7 @@ export interface Recipe {
 export interface Style {
   id: string; style: string; name: string; kind: string; family: string | null;
   trigger?: string | null; licence?: string | null; origin: string; thumbnail: boolean;
-  fits: boolean; why: string | null; ways?: {style: string; name: string}[] | null;
+  fits: boolean | null; why: string | null; ways?: {style: string; name: string}[] | null;
 }
 export interface Step {
   phase: string; index: number; total: number; fraction: number; seconds_left: number | null;
