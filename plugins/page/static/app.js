@@ -49,6 +49,7 @@ function Banner() {
     connecting: '', up: '',
     gone: 'The server does not answer. Your edit is kept here; trying again…',
     refused: 'This address has no valid token. Open the one that locstyle printed when it started.',
+    anew: 'locstyle was started anew. Open the address that it printed: your edit is there.',
   }[store.link.value];
   if (words) return html`<p class="banner" role="alert">${words}</p>`;
   if (!store.isTaken.value) return null;

@@ -44,7 +44,10 @@ function use(isAway) {
   const {at} = tools.pointer;
   if (!at || !store.photo.peek()) return;
   if (tools.isBusy()) tools.end();
-  else tools.begin(at, isAway);
+  else {
+    tools.begin(at, isAway);
+    if (['object', 'colour'].includes(store.tool.peek())) tools.end();
+  }
 }
 
 /** What is under the crosshair, in words. */

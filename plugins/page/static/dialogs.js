@@ -45,7 +45,7 @@ function LearnDialog() {
         <${Text} label="Prompt" value=${prompt} hint=${`a painting in ${name || 'mine'} style`} onChange=${(/** @type {string | undefined} */ to) => say(to ?? '')} />
         <${Problems} problems=${problem ? [{kind: '', message: problem, place: null}] : undefined} />
         <p class="row end">
-          ${problem && html`<button type="button" onClick=${() => begin(true)}>Replace it</button>`}
+          ${problem && html`<button type="button" key="replace" onClick=${() => begin(true)}>Replace it</button>`}
           <button type="submit" class="main" disabled=${!picture || !name}>Learn</button>
         </p>
       </form>

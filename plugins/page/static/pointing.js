@@ -88,7 +88,7 @@ function pinched(down, moved, before) {
   const now = down.get(moved);
   if (!other || !now) return;
   const apart = (/** @type {{x: number, y: number}} */ one) => Math.hypot(one.x - other.x, one.y - other.y);
-  const middle = {x: (now.x + other.x) / 2, y: (now.y + other.y) / 2};
+  const middle = {x: (before.x + other.x) / 2, y: (before.y + other.y) / 2};
   camera.zoom(Math.max(apart(now), 1) / Math.max(apart(before), 1), middle);
   camera.pan((now.x - before.x) / 2, (now.y - before.y) / 2);
 }

@@ -11,6 +11,8 @@ import * as store from './store.js';
 
 const close = () => (store.dialog.value = null);
 
+// The two rows of buttons have keys: a button made over from "Replace it" to a submitting one while its
+// click is under way would submit.
 export function SaveDialog() {
   const photo = /** @type {import('./types').Photo} */ (store.photo.value);
   const [path, setPath] = useState(photo.suggested);
@@ -53,7 +55,7 @@ export function SaveDialog() {
         ${photo.not_kept.map((words) => html`<p class="dim">Not kept: ${words}</p>`)}
         ${isThere ? html`
           <div class="problems" role="alert"><p><span>${problem?.message}</span></p></div>
-          <p class="row end">
+          <p class="row end" key="replace">
             <button type="button" onClick=${() => refuse(null)}>Another name</button>
             <button type="button" class="main" onClick=${() => save(true)}>Replace it</button>
           </p>` : html`
@@ -62,7 +64,7 @@ export function SaveDialog() {
             <p class="row"><span class="grow" role="status">${step.step ? `${step.step.phase} ${step.step.index}/${step.step.total}${left(step.step.seconds_left)}` : 'Starting'}</span>
             <button type="button" class="quiet" onClick=${() => send(`jobs/${step.id}/cancel`)}>Cancel</button></p>`}
           ${saved && html`<p class="good" role="status">Saved ${saved.path} · ${saved.words}${saved.is_exact ? '' : `; ${saved.format} is not lossless`}</p>`}
-          <p class="row end">
+          <p class="row end" key="save">
             <button type="button" onClick=${close}>${saved ? 'Done' : 'Not now'}</button>
             ${!saved && html`<button type="submit" class="main" disabled=${Boolean(step)}>Save${expected()}</button>`}
           </p>`}

@@ -17,6 +17,7 @@ let isBegun = false;
 /** @type {unknown} */
 let unsaved = null;
 let isSaving = false;
+let known = ''; // the state as it was when it was last read or saved
 
 /** Connects, and goes on doing so. */
 export async function live() {
@@ -26,7 +27,7 @@ export async function live() {
       wait = 300;
     } catch (error) {
       if (error instanceof Refusal && error.status < 404) {
-        store.link.value = 'refused';
+        store.link.value = isBegun ? 'anew' : 'refused';
         return;
       }
       if (!(error instanceof Gone)) console.error(error);
@@ -76,14 +77,15 @@ async function restored(said) {
     const opened = await send('open', {path: state.image, as: 'photo'}).catch(() => null);
     if (opened?.photo.id === state.photo) store.photo.value = opened.photo;
   }
-  isRestored.value = true;
   const photo = store.photo.peek();
-  if (!photo) return;
+  if (!photo) return void (isRestored.value = true);
   batch(() => {
     const fresh = begunWith(said.recipe);
     const doc = isSame ? state.doc : fresh;
     store.history.value = begun(doc);
     store.selected.value = isSame ? state.selected : doc.parts.at(-1)?.key ?? null;
+    if (isSame) known = JSON.stringify({...state, given: said.recipe ?? null});
+    isRestored.value = true;
   });
   if (isSame && state.doc.parts.length) store.note('Went on where you left off');
   await recall().catch(() => null);
@@ -101,7 +103,13 @@ export function follow() {
     if (!photo || !isRestored.value || store.isTaken.value || store.link.value !== 'up') return;
     const given = store.hello.peek()?.recipe ?? null;
     const state = {photo: photo.id, image: photo.image, doc, selected, shown, mode, given};
-    const timer = setTimeout(() => save(state), SAVE_AFTER);
+    const text = JSON.stringify(state);
+    if (!known && !doc.parts.length) known = text; // nothing was done yet
+    if (text === known) return;
+    const timer = setTimeout(() => {
+      known = text;
+      save(state);
+    }, SAVE_AFTER);
     return () => clearTimeout(timer);
   });
 }

@@ -58,11 +58,11 @@ function Tile({one, isOn}) {
   return html`
     <li>
       <button type="button" class=${`tile ${isOn ? 'on' : ''} ${isUnfit ? 'unfit' : ''}`} aria-pressed=${String(isOn)}
-              draggable="true" onDragStart=${start} onClick=${() => give(one)}
-              aria-label=${`${one.name}, ${KINDS[one.kind] ?? one.kind}${why && `: ${why}`}`} title=${why || one.name}>
+              draggable="true" onDragStart=${start} onClick=${() => give(one)} title=${why || one.name}>
         <${Thumbnail} style=${one} />
         <span class="called">${one.name}</span>
         <span class="kind">${isUnfit ? 'other family' : KINDS[one.kind] ?? one.kind}</span>
+        ${why && html`<span class="unseen">${why}</span>`}
       </button>
     </li>`;
 }

@@ -11,7 +11,7 @@ const kept = (value) => signal(value);
 export const photo = kept(/** @type {import('./types').Photo | null} */ (null));
 export const hello = kept(/** @type {import('./types').Hello | null} */ (null));
 export const model = kept(/** @type {import('./types').Model} */ ({state: 'unloaded', backbone: ''}));
-export const link = kept(/** @type {'connecting' | 'up' | 'gone' | 'refused'} */ ('connecting'));
+export const link = kept(/** @type {'connecting' | 'up' | 'gone' | 'refused' | 'anew'} */ ('connecting'));
 
 export const history = kept(histories.begun(documents.EMPTY));
 export const doc = computed(() => history.value.now);

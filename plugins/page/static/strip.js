@@ -35,11 +35,11 @@ function Made({one}) {
   const words = `${one.kind === 'render' ? 'Full render' : 'Preview'}, seed ${one.asked.seed ?? 0}, ${duration(seconds)}`;
   return html`
     <li class=${isShown ? 'shown' : ''}>
-      <button type="button" class="made" aria-pressed=${String(isShown)} onClick=${() => goBack(one)}
-              aria-label=${`${words}: go back to this`} title=${`${words}: go back to this`}>
+      <button type="button" class="made" aria-pressed=${String(isShown)} onClick=${() => goBack(one)} title=${`${words}: go back to this`}>
         ${url ? html`<img src=${url} alt="" />` : html`<span class="thumb sign"></span>`}
         <span class=${`badge ${one.kind}`}>${one.kind === 'render' ? 'full' : 'quick'}</span>
         <span class="caption">${one.asked.seed ? `seed ${one.asked.seed} · ` : ''}${duration(seconds)}</span>
+        <span class="unseen">go back to this</span>
       </button>
       <${IconButton} icon="close" label="Forget this result" class="forget" onClick=${() => forget(one)} />
     </li>`;

@@ -28,6 +28,10 @@ export const stroke = {
   isOn: false,
 };
 
+/** Where a click began: it counts when it is let go, so that a second finger can still make it a pinch.
+ * @type {Point | null} */
+let pressed = null;
+
 function tell() {
   pointed.value = pointed.peek() + 1;
 }
@@ -46,8 +50,7 @@ export function hover(at, isAway = pointer.isAway) {
 export function begin(at, isAway) {
   const tool = store.tool.peek();
   pointer.isAway = isAway || tool === 'eraser';
-  if (tool === 'object') pick(at, isAway ? '-' : '+');
-  else if (tool === 'colour') colour(at, isAway ? '-' : '+');
+  if (tool === 'object' || tool === 'colour') pressed = at;
   else if (tool === 'box' || tool === 'lasso') pointer.draft = {points: [at]};
   else if (tool === 'brush' || tool === 'eraser') [stroke.points, stroke.inked, stroke.isOn] = [[at], 0, true];
   hover(at);
@@ -70,17 +73,19 @@ export function end() {
   if (draft && store.tool.peek() === 'box') boxed(draft.points, sign);
   else if (draft) lassoed(draft.points, sign);
   else if (stroke.isOn) stroked(sign);
+  else if (pressed && store.tool.peek() === 'colour') colour(pressed, sign);
+  else if (pressed) pick(pressed, sign);
   drop();
 }
 
 /** Forgets the gesture that is under way. */
 export function drop() {
-  pointer.draft = null;
+  pointer.draft = pressed = null;
   [stroke.points, stroke.inked, stroke.isOn] = [[], 0, false];
   tell();
 }
 
-export const isBusy = () => stroke.isOn || pointer.draft !== null;
+export const isBusy = () => stroke.isOn || pointer.draft !== null || pressed !== null;
 
 /** @param {Point} at @param {Sign} sign */
 function pick(at, sign) {
