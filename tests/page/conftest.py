@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calling import Client
+from chrome import browser, opened
 from PIL import Image
 from serving import serving
 
 from locstyle.testing import random_style, tiny_backbone
 
+__all__ = ["browser", "opened"]  # Chromium, for the tests of the page
 SIZE = (96, 128)
 
 

@@ -48,9 +48,9 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, *, photo: str | None = None, backbone: str = "tiny", **more: Any
+    folder: Path, *, photo: str | None = None, backbone: str = "tiny", port: int = 0, **more: Any
 ) -> Iterator[Served]:
-    """A server of `folder`, in a thread of its own, on a free port; no browser is opened."""
+    """A server of `folder` in a thread of its own, on a free port if none is given; no browser."""
     from locstyle_plugins.page import app
     from locstyle_plugins.page.startup import Startup
 
@@ -65,7 +65,7 @@ def serving(
 
     def run() -> None:
         with ls.Host().temporarily(TinyModel(), name="tiny-model") as host:
-            app.serve(startup, host, 0, told)
+            app.serve(startup, host, port, told)
 
     thread = threading.Thread(target=run, name="test-server", daemon=True)
     thread.start()

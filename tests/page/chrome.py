@@ -1,0 +1,133 @@
+"""The page in a real Chromium: starting it, using it as a hand would, and reading what it shows."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from scenes import STYLES
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MISSING = "BROWSER TESTS SKIPPED: no chromium; `apt-get install chromium` brings it"
+SECONDS = 60.0  # a busy machine loads torch for as long as half of that
+VIEW = {"width": 1280, "height": 820}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for the whole session."""
+    if CHROMIUM is None:
+        pytest.skip(MISSING)
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="BROWSER TESTS SKIPPED: no playwright"
+    )
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Tab:
+    """A tab with the page in it; `errors` are what its console complained of."""
+
+    page: Any
+    errors: list[str]
+
+    def js(self, code: str, given: object = None) -> Any:
+        """A value from inside, with `store`, `pictures` and `segments` as the page's own."""
+        names = "const {store, pictures, segments} = window.locstyle;"
+        return self.page.evaluate(f"(given) => {{ {names} return {code}; }}", given)
+
+    def until(self, code: str, given: object = None, seconds: float = SECONDS) -> Any:
+        """Waits for something to become true; no `wait_for_function`, which the page's policy
+        forbids."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            # Objects are true and stay there: a bitmap cannot be sent, a map of labels is large.
+            if found := self.js(f"((it) => it instanceof Object ? true : it)({code})", given):
+                return found
+            self.page.wait_for_timeout(20)
+        now = self.js("[store.run.value, store.notes.value, [...store.problems.value]]")
+        raise AssertionError(f"never became true: {code}; {now}")
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the photo, as shares of its sides, lies in the window."""
+        box = self.page.locator("#stage").bounding_box()
+        view = self.page.evaluate("locstyle.camera.view.value")
+        photo = self.js("store.photo.value")
+        return (
+            box["x"] + view["x"] + x * photo["width"] * view["scale"],
+            box["y"] + view["y"] + y * photo["height"] * view["scale"],
+        )
+
+    def drag(
+        self, *points: tuple[float, float], before_up: Callable[[], None] | None = None
+    ) -> None:
+        """Presses at the first point of the photo, moves through the others, and lets go."""
+        mouse = self.page.mouse
+        mouse.move(*self.at(*points[0]))
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*self.at(*point), steps=4)
+        if before_up:
+            before_up()
+        mouse.up()
+
+    def masks(self) -> list[str]:
+        return self.js("store.doc.value.parts.map((one) => one.region.mask)")
+
+    def press(self, keys: str) -> None:
+        self.page.keyboard.press(keys)
+
+    def pixel(self, canvas: str, x: float, y: float) -> list[int]:
+        """Red, green, blue and alpha of a canvas of the stage at a point of the photo."""
+        code = """([name, x, y]) => {
+            const canvas = document.querySelector(`.stage .${name}`);
+            const {camera, store} = window.locstyle;
+            const {view, room} = camera;
+            const at = (share, side, start) =>
+                Math.round((share * side * view.value.scale + start) * room.value.ratio);
+            const {width, height} = store.photo.value;
+            const place = [at(x, width, view.value.x), at(y, height, view.value.y)];
+            return [...canvas.getContext('2d').getImageData(...place, 1, 1).data];
+        }"""
+        return self.page.evaluate(code, [canvas, x, y])
+
+    def ready(self) -> Tab:
+        """Waits for the photo's picture and for its objects."""
+        self.until("pictures.bitmaps.photo && segments.labels.value")
+        return self
+
+
+def tile(tab: Tab, number: int = 0) -> Any:
+    """One of the styles of the scene's folder, on the shelf."""
+    return tab.page.get_by_role("button", name=f"{STYLES[number]} picture")
+
+
+def give(tab: Tab, number: int = 0) -> None:
+    tile(tab, number).click()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Tab]]:
+    """Opens an address in a tab of its own, which ends with the test."""
+    contexts = []
+
+    def open_tab(address: str, **how: Any) -> Tab:
+        context = browser.new_context(**({"viewport": VIEW} | how))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SECONDS * 1000)
+        tab = Tab(page, [])
+        page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        page.goto(address)
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()

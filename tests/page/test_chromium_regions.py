@@ -1,0 +1,187 @@
+"""The list of regions, the shelf of styles, and refusals where they belong, in a real Chromium."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chrome import Tab, give, tile
+from scenes import IN_HOUSE, IN_MEADOW, IN_SKY, scene, write_scene
+from serving import serving
+
+Open = Callable[..., Tab]
+
+
+@pytest.fixture
+def tab(opened: Open, tmp_path: Path) -> Any:
+    with serving(tmp_path, photo=write_scene(tmp_path).name) as served:
+        yield opened(served.url).ready()
+
+
+def three(tab: Tab) -> None:
+    for place in (IN_SKY, IN_MEADOW, IN_HOUSE):
+        tab.press("n")
+        tab.page.mouse.click(*tab.at(*place))
+
+
+def drop_file(tab: Tab, target: str, path: Path, kind: str) -> None:
+    """Lets a file go over an element, as from the desktop."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    tab.page.evaluate(
+        """([target, data, name, type]) => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const carried = new DataTransfer();
+            carried.items.add(new File([bytes], name, {type}));
+            const place = document.querySelector(target);
+            for (const what of ['dragenter', 'dragover', 'drop'])
+                place.dispatchEvent(new DragEvent(what,
+                    {dataTransfer: carried, bubbles: true, cancelable: true}));
+        }""",
+        [target, data, path.name, kind],
+    )
+
+
+def names(tab: Tab) -> list[str]:
+    """From the top of the list, which lies on top in the picture, too."""
+    return tab.page.evaluate(
+        "[...document.querySelectorAll('.card .name')].map((one) => one.value)"
+    )
+
+
+def test_dragging_changes_what_lies_on_top(tab: Tab) -> None:
+    three(tab)
+    assert names(tab) == ["Region 3", "Region 2", "Region 1"]
+    cards = tab.page.locator(".card")
+    cards.nth(2).locator(".grip").drag_to(cards.nth(0))
+    assert names(tab) == ["Region 1", "Region 3", "Region 2"]
+    assert tab.js("store.doc.value.parts.map((one) => one.name)") == names(tab)[::-1]
+    tab.page.locator(".pick").nth(0).focus()
+    tab.press("Alt+ArrowDown")
+    assert names(tab) == ["Region 3", "Region 1", "Region 2"]
+
+
+def test_coverage_and_overlap_are_numbers(tab: Tab) -> None:
+    tab.press("m")
+    tab.drag((0.0, 0.0), (0.5, 1.0))
+    tab.press("n")
+    tab.drag((0.25, 0.0), (0.75, 1.0))
+    tab.until("store.overlap.value > 0.2")
+    text = tab.page.locator(".regions").inner_text()
+    assert "25 % overlap" in text
+    assert "50 %" in text and "25 % under others" in text
+
+
+def test_an_eye_leaves_a_region_out_of_what_is_drawn(tab: Tab) -> None:
+    three(tab)
+    for number in range(3):
+        tab.page.locator(".pick").nth(number).click()
+        give(tab, number)
+    tab.page.get_by_label("Leave Region 2 out").click()
+    tab.until("store.results.value[0]?.asked.regions.length === 2")
+    assert len(tab.masks()) == 3
+
+
+def test_styles_are_found_by_words(tab: Tab) -> None:
+    everything = tab.page.locator(".tile").count()
+    tab.page.get_by_label("Search styles").fill("neon")
+    found = tab.page.locator(".tile")
+    assert 0 < found.count() < everything
+    assert all("neon" in text for text in found.all_inner_texts())
+
+
+def test_a_style_dragged_onto_a_region_is_its_style(tab: Tab) -> None:
+    three(tab)
+    tile(tab).drag_to(tab.page.locator(".card").nth(2))
+    assert tab.js("store.doc.value.parts[0].region.style")
+    assert tab.js("store.doc.value.parts[2].region.style ?? null") is None
+
+
+def test_a_painting_dropped_on_a_region_is_its_style_at_once(tab: Tab, tmp_path: Path) -> None:
+    three(tab)
+    painting = tmp_path.parent / "painting.png"
+    scene(64, 64).rotate(90).save(painting)
+    drop_file(tab, ".card:nth-child(2)", painting, "image/png")
+    tab.until("store.doc.value.parts[1].region.style")
+    assert "painting" in tab.page.locator(".card").nth(1).inner_text()
+    assert len(tab.masks()) == 3  # it did not open as a photo
+
+
+def test_a_style_of_another_family_is_refused_where_it_was_dropped(
+    tab: Tab, tmp_path: Path
+) -> None:
+    three(tab)
+    broken = tmp_path.parent / "broken.safetensors"
+    broken.write_bytes(b"not a style")
+    drop_file(tab, ".card:nth-child(2)", broken, "")
+    card = tab.page.locator(".card").nth(1)
+    card.get_by_role("alert").wait_for()
+    assert "broken.safetensors" in card.inner_text()
+    assert tab.page.get_by_role("alert").count() == 1
+
+
+def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> None:
+    three(tab)
+    tab.page.locator(".pick").nth(1).click()
+    tab.page.get_by_text("Selection as text").click()
+    tab.page.get_by_role("textbox", name="Selection as text").fill("pont:3,4")
+    tab.press("Tab")
+    card = tab.page.locator(".card").nth(1)
+    card.get_by_role("alert").wait_for()
+    assert "did you mean" in card.inner_text()
+    assert tab.page.get_by_role("alert").count() == 1
+    tab.until("[...store.masks.value.keys()].length === 2")  # one bad mask hides no other
+    tab.press("Control+z")
+    tab.until("store.problems.value.size === 0")
+
+
+def test_a_style_is_learned_from_the_page_with_progress_and_cancel(
+    tab: Tab, tmp_path: Path
+) -> None:
+    painting = tmp_path.parent / "painting.png"
+    scene(64, 64).save(painting)
+    three(tab)
+    tab.page.get_by_role("button", name="Learn from a picture…").click()
+    dialog = tab.page.get_by_role("dialog")
+    with tab.page.expect_file_chooser() as chooser:
+        dialog.get_by_role("button", name="Choose a picture…").click()
+    chooser.value.set_files(str(painting))
+    dialog.get_by_role("button", name="painting").wait_for()
+    dialog.get_by_role("button", name="Learn").click()
+    tab.until("store.training.value?.step")
+    tab.page.locator(".learning").get_by_role("button", name="Cancel").click()
+    tab.until("!store.training.value")
+    assert "goes on from there" in tab.page.locator(".notes").inner_text()
+
+
+def test_one_can_begin_without_a_photo(opened: Open, tmp_path: Path) -> None:
+    outside = write_scene(tmp_path.parent, "dropped.png")
+    (tmp_path / "root").mkdir()
+    write_scene(tmp_path / "root", "there.png")
+    with serving(tmp_path / "root") as served:
+        tab = opened(served.url)
+        tab.page.get_by_text("Drop a photo here").wait_for()
+        drop_file(tab, "body", outside, "image/png")
+        tab.ready()
+        assert tab.js("store.photo.value.name") == "dropped.png"
+        tab.press("Control+o")
+        tab.page.get_by_role("dialog").get_by_role("button", name="there.png").click()
+        tab.until("store.photo.value.name === 'there.png'")
+        tab.ready()
+        with tab.page.expect_file_chooser() as chooser:
+            tab.press("Control+o")
+            tab.page.get_by_role("dialog").get_by_role("button", name="Choose a file…").click()
+        chooser.value.set_files(str(outside))
+        tab.until("store.photo.value.name === 'dropped.png'")
+        tab.page.evaluate(
+            """(data) => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const carried = new DataTransfer();
+            carried.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+            dispatchEvent(new ClipboardEvent('paste', {clipboardData: carried}));
+            }""",
+            base64.b64encode(outside.read_bytes()).decode(),
+        )
+        tab.until("store.photo.value.name === 'image.png'")
