@@ -115,6 +115,8 @@ _LDM_FIXED = {
     "conv_out": "out.2",
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
 }
 _LDM_RESNET = {
     "conv1": "in_layers.2",
@@ -130,8 +132,8 @@ _SAMPLER = re.compile(r"^(down_blocks|up_blocks)\.(\d+)\.(?:down|up)samplers\.0\
 def _ldm_names(name: str) -> list[str]:
     """The site's name in CompVis/latent-diffusion ldm/modules/diffusionmodules/openaimodel.py.
 
-    Holds for two resnets per down block and three per up block, as all Stable Diffusion 1.x and 2.x
-    have.
+    Holds for two resnets per down block and three per up block, as all Stable Diffusion 1.x, 2.x
+    and XL have.
     """
     if name in _LDM_FIXED:
         return [_LDM_FIXED[name]]
