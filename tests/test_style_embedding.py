@@ -54,10 +54,30 @@ def test_an_embedding_of_another_family_is_refused(tmp_path: Path) -> None:
         read_style(path, sites=None, family="sd1")
 
 
-def test_words_for_two_encoders_are_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "xl.safetensors", clip_l=table(), clip_g=table(2, 1280))
-    with pytest.raises(ls.StyleError, match="two text encoders of SDXL"):
-        read_style(path, sites=None, family=None)
+def test_words_for_two_encoders_lie_side_by_side(tmp_path: Path) -> None:
+    first, second = table(width=768), table(width=1280)
+    path = saved(tmp_path / "xl.safetensors", clip_g=second, clip_l=first)
+    style, coverage = read_style(path, sites=None, family="sdxl")
+    assert style.family == "sdxl" and set(coverage.applied) == {"clip_l", "clip_g"}
+    assert torch.equal(style.words["<xl>"], torch.cat([first, second], 1))
+    with pytest.raises(ls.StyleError, match="made for family 'sdxl', this backbone is 'sd1'"):
+        read_style(path, sites=None, family="sd1")
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"clip_l": (2, 768)}, "are two tables, clip_l and clip_g; it has 'clip_l'"),
+        ({"clip_l": (2, 768), "clip_g": (3, 1280)}, "2 vectors and clip_g 3"),
+        ({"clip_l": (768,), "clip_g": (1280,)}, "are two tables"),
+    ],
+)
+def test_half_a_pair_of_words_is_refused(
+    tmp_path: Path, tables: dict[str, tuple[int, ...]], words: str
+) -> None:
+    path = saved(tmp_path / "xl.safetensors", **{k: torch.ones(v) for k, v in tables.items()})
+    with pytest.raises(ls.StyleError, match=words):
+        read_style(path, sites=None, family="sdxl")
 
 
 def test_a_table_of_whole_numbers_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 
 from locstyle.cli.batch import batch
 from locstyle.cli.doctor import doctor
+from locstyle.cli.inspect import inspect
 from locstyle.cli.plugins import plugins
 from locstyle.cli.replay import replay
 from locstyle.cli.run import run
@@ -111,5 +112,5 @@ def _one_line(message: object) -> str:
     return "; ".join(line.strip() for line in str(message).splitlines())
 
 
-for _command in (stylize, run, batch, replay, segment, train, styles, plugins, doctor):
+for _command in (stylize, run, batch, replay, segment, train, styles, inspect, plugins, doctor):
     main.add_command(_command)

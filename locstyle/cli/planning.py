@@ -33,11 +33,13 @@ class Loading:
     dtype: str
     cache: bool
     download: bool
+    config: str | None = None
 
     @classmethod
     def of(cls, running: Running, download: bool) -> Self:
         """As a command's options have it."""
-        return cls(running.device, running.dtype, running.cache, download)
+        config = running.backbone_config
+        return cls(running.device, running.dtype, running.cache, download, config)
 
 
 def run_edit(
@@ -161,6 +163,7 @@ def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
             host=host,
             cache=TrajectoryCache() if loading.cache else None,
             download=loading.download,
+            config=loading.config,
         )
 
 

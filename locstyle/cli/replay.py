@@ -10,6 +10,7 @@ import click
 from locstyle.cli.planning import Loading, run_edit
 from locstyle.cli.shared import (
     PATH,
+    config_option,
     device_option,
     download_option,
     dtype_option,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("picture", type=PATH)
 @device_option
 @dtype_option
+@config_option
 @download_option
 @json_option
 @click.pass_context
@@ -33,6 +35,7 @@ def replay(
     picture: Path,
     device: str,
     dtype: str,
+    backbone_config: str | None,
     download: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +50,8 @@ def replay(
     host: Host = ctx.obj
     before, edit = Photo.open(picture), embedded_edit(picture)
     # No cache: the question is whether everything comes out the same.
-    again = run_edit(host, edit, Loading(device, dtype, False, download), check=False)
+    loading = Loading(device, dtype, False, download, backbone_config)
+    again = run_edit(host, edit, loading, check=False)
     outcome = compare(before, edit, again)
     if as_json:
         print_json(outcome.to_dict())

@@ -48,6 +48,14 @@ class Running:
     cache: bool
     carries: Recipe
     explain_frames: Path | None
+    backbone_config: str | None
+
+
+config_option = click.option(
+    "--backbone-config",
+    metavar="FOLDER",
+    help="A diffusers folder or hub name with the configuration of a backbone in one file.",
+)
 
 
 def running_options(command: _Command) -> _Command:
@@ -80,6 +88,7 @@ def running_options(command: _Command) -> _Command:
         ),
         dtype_option,
         device_option,
+        config_option,
         click.option("-o", "--output", type=PATH, help="The picture to write."),
     ):
         command = option(command)

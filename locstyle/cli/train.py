@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from locstyle.cli.options import TrainCommand
 from locstyle.cli.shared import (
     PATH,
+    config_option,
     device_option,
     fusion_options,
     json_option,
@@ -61,6 +62,7 @@ def _number(given: str) -> float | str:
 @click.option("--preset", help="A preset of the encoder.")
 @fusion_options("-O")
 @device_option
+@config_option
 @json_option
 @click.pass_context
 def train(
@@ -84,9 +86,11 @@ def train(
     check_output(output, images, suffixes=(".safetensors",))
     maker = host.style_encoder(encoder, read_options(options), preset=preset)
     backbone, device = str(given.pop("backbone")), str(given.pop("device"))
+    config = given.pop("backbone_config")
     request = _request(ctx, output, given)
     with _finished(output.with_suffix(".resume")):
-        style = _encode(host, (encoder, maker), images, request, (backbone, device))
+        place = backbone, device, None if config is None else str(config)
+        style = _encode(host, (encoder, maker), images, request, place)
         style.save(output)
     if as_json:
         print_json(_facts(style, output))
@@ -127,7 +131,7 @@ def _encode(
     encoder: tuple[str, StyleEncoder],
     images: tuple[Path, ...],
     request: StyleRequest,
-    place: tuple[str, str],
+    place: tuple[str, str, str | None],
 ) -> Style:
     """The style, learned in full precision whatever the device, with progress on stderr."""
     import torch
@@ -138,8 +142,10 @@ def _encode(
     from locstyle.photo import Photo
 
     pictures = [Photo.open(path) for path in images]
-    backbone, device = place
-    model = Editor.load(backbone, device=device, dtype=torch.float32, host=host).backbone
+    backbone, device, config = place
+    model = Editor.load(
+        backbone, device=device, dtype=torch.float32, host=host, config=config
+    ).backbone
     with progress() as on_step:
         return learn_style(encoder, pictures, model, request, host=host, on_step=on_step)
 

@@ -66,6 +66,8 @@ def test_unets_of_other_kinds_are_named(
         ({"prediction_type": "flow_prediction"}, "prediction_type 'flow_prediction'"),
         ({"timestep_spacing": "cosine"}, "timestep_spacing 'cosine'.*'trailing'"),
         ({"thresholding": True}, "thresholding True"),
+        ({"final_sigmas_type": "sigma_min"}, "final_sigmas_type 'sigma_min'"),
+        ({"timestep_type": "continuous"}, "timestep_type 'continuous'"),
         ({"rescale_betas_zero_snr": True}, "zero terminal SNR .* and no v_prediction"),
         ({"_class_name": "EDMEulerScheduler"}, "EDMEulerScheduler, of another form"),
         ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "FlowMatchEuler"),

@@ -76,7 +76,7 @@ def check_scheduler(config: Config, name: str) -> None:
         "thresholding": (False, None),
         "use_flow_sigmas": (False, None),
         "timestep_type": ("discrete", None),
-        "final_sigmas_type": ("zero", "sigma_min", None),
+        "final_sigmas_type": ("zero", None),
     }
     if kind.startswith(("FlowMatch", "EDM")):
         raise BackboneError(
