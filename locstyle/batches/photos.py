@@ -21,8 +21,15 @@ class Found:
 
     @property
     def folder(self) -> str:
-        """The folder it lies in as seen from the top, with slashes, "." for the top itself."""
-        inside = os.path.relpath(Path(self.path).parent, self.top or ".")
+        """The folder it lies in as seen from the top, with slashes, "." for the top itself; of one
+        that lies elsewhere, that folder's name."""
+        folder = os.path.abspath(Path(self.path).parent)
+        try:
+            inside = os.path.relpath(folder, self.top or ".")
+        except ValueError:  # another drive
+            inside = os.pardir
+        if inside.split(os.sep)[0] == os.pardir:
+            return os.path.basename(folder) or "."
         return inside.replace(os.sep, "/")
 
     @property
@@ -56,7 +63,7 @@ def find_photos(given: Iterable[str | Path]) -> list[Found]:
 
 def _meant(given: str) -> Iterator[Found]:
     if is_file(given):
-        yield Found(given, os.path.dirname(given))
+        yield Found(given, "")
     elif is_folder(given):
         yield from _some(sorted(_pictures_in(given)), given, given)
     elif given.startswith("@"):
