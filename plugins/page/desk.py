@@ -15,7 +15,7 @@ from .errands import Errand, Line
 from .events import Log
 from .fence import Fence
 from .gallery import Gallery
-from .library import Library, Opened
+from .library import Library, Opened, stamp_of
 from .looking import Looking
 from .painter import Painter
 from .portfolio import Portfolio
@@ -159,11 +159,8 @@ class Desk:
     def look_at_files(self) -> None:
         """Tells of photos whose file is another by now, or gone."""
         for opened in self.library.all():
-            try:
-                facts = opened.path.stat()
-                now = "there" if facts.st_mtime_ns == opened.stamp else "changed"
-            except OSError:
-                now = "gone"
+            found = stamp_of(opened.path)
+            now = "there" if found == opened.stamp else "changed" if any(found) else "gone"
             if self._stamps.get(opened.id, "there") != now:
                 self._stamps[opened.id] = now
                 self.events.add("photo", {"id": opened.id, "state": now})

@@ -18,7 +18,7 @@ from .hearing import heard
 from .refusals import Refusal, spoken
 
 MOST_WAITING = 64
-KEPT = 200
+KEPT = 64
 OPEN = ("waiting", "running")
 
 
@@ -142,6 +142,7 @@ class Line:
         Raises:
             Refusal: too many wait.
         """
+        errand.log.add("state", errand.to_dict())
         with self._news:
             mine = [e for e in self._known.values() if e.is_open and e.client == errand.client]
             old = [e for e in mine if e.kind in replaces]

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 from typing import Any  # plain data
 
 from PIL import Image
@@ -15,6 +16,7 @@ import locstyle as ls
 
 from . import pictures
 from .fence import Fence
+from .library import stamp_of
 from .refusals import not_found
 
 SIDE = 256
@@ -30,7 +32,8 @@ class Gallery:
     def __init__(self, fence: Fence, host: ls.Host, uploads: Path) -> None:
         self._fence, self._host, self._uploads = fence, host, uploads
         self._paths: OrderedDict[str, Path] = OrderedDict()
-        self._thumbnails: OrderedDict[str, bytes | None] = OrderedDict()
+        self._thumbnails: OrderedDict[str, tuple[Any, bytes | None]] = OrderedDict()
+        self._lock = Lock()
 
     def all(self, backbone: ls.Backbone | None) -> list[dict[str, Any]]:
         """Known styles first, then uploaded ones, then the folder's."""
@@ -53,9 +56,10 @@ class Gallery:
     ) -> dict[str, Any]:
         """A style as clients see it; broken ones say so in `why`."""
         id = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-        self._paths[id] = path
-        while len(self._paths) > 2 * MOST:
-            self._paths.popitem(last=False)
+        with self._lock:
+            self._paths[id] = path
+            while len(self._paths) > 2 * MOST:
+                self._paths.popitem(last=False)
         said = {"id": id, "style": style, "name": path.stem, "file": path.name, "origin": origin}
         if path.suffix.lower() in PICTURES:
             ways = [{"style": style, "name": "as it is"}]
@@ -90,16 +94,19 @@ class Gallery:
         ls.read_style(path, sites=backbone.sites, family=backbone.family)
 
     def thumbnail(self, id: str) -> bytes:
-        if id not in self._paths:
+        with self._lock:
+            path, found = self._paths.get(id), self._thumbnails.get(id)
+        if path is None:
             raise not_found("no style of that id; ask for the styles first")
-        if id not in self._thumbnails:
-            self._thumbnails[id] = _thumbnail(self._paths[id])
-            while len(self._thumbnails) > KEPT:
-                self._thumbnails.popitem(last=False)
-        found = self._thumbnails[id]
-        if found is None:
+        if found is None or found[0] != stamp_of(path):
+            found = stamp_of(path), _thumbnail(path)
+            with self._lock:
+                self._thumbnails[id] = found
+                while len(self._thumbnails) > KEPT:
+                    self._thumbnails.popitem(last=False)
+        if found[1] is None:
             raise not_found("this style has no picture")
-        return found
+        return found[1]
 
     def encoders(self) -> list[dict[str, Any]]:
         """Who makes styles of pictures, and whether that takes a training."""

@@ -26,7 +26,7 @@ class Opened:
     id: str
     image: str
     path: Path
-    stamp: int  # when the file was last changed
+    stamp: tuple[int, int, int]  # what changes when the file does
     facts: dict[str, Any]
     preview: ScreenPicture
 
@@ -50,13 +50,16 @@ class Library:
         """
         remarks: list[str] = []
         with self.lock:
+            stamp = stamp_of(path)
+            for opened in self._known.values():
+                if (opened.path, opened.stamp) == (path, stamp):  # and the shelf stays as it is
+                    self._known.move_to_end(opened.id)
+                    return opened
             with heard(lambda warning: remarks.append(str(warning))):
                 photo = self.shelf.photo(str(path))
             id = photo.sha256[:16]
-            if id not in self._known or self._known[id].path != path:
-                facts, shown = _facts(photo, path, image, remarks), pictures.preview(photo)
-                stamp = path.stat().st_mtime_ns
-                self._known[id] = Opened(id, image, path, stamp, facts, shown)
+            facts, shown = _facts(photo, path, image, remarks), pictures.preview(photo)
+            self._known[id] = Opened(id, image, path, stamp, facts, shown)
             self._known.move_to_end(id)
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
@@ -91,6 +94,15 @@ class Library:
     def all(self) -> list[Opened]:
         with self.lock:
             return list(self._known.values())
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does; zeros for one that is not there."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return 0, 0, 0
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _facts(photo: ls.Photo, path: Path, image: str, remarks: list[str]) -> dict[str, Any]:

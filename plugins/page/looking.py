@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from threading import Lock
 from typing import Any  # plain data
 
 import numpy as np
@@ -38,6 +39,7 @@ class Looking:
 
     def __init__(self, library: Library, host: ls.Host) -> None:
         self._library, self._host = library, host
+        self._lock = Lock()
         self._seen: OrderedDict[str, Sighting] = OrderedDict()
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
         self._masks: OrderedDict[tuple[str, str, str], ls.Mask] = OrderedDict()
@@ -50,9 +52,10 @@ class Looking:
         return id in self._seen
 
     def segments(self, id: str) -> Sighting:
-        if id not in self._seen:
+        found = self._seen.get(id)
+        if found is None:
             raise not_found("no such segments; ask for them first")
-        return self._seen[id]
+        return found
 
     def look(self, opened: Opened, segmenter: ls.Segmenting) -> str:
         """Everything that a segmenter finds; the id under which it is kept."""
@@ -68,9 +71,10 @@ class Looking:
         return id
 
     def picture(self, id: str) -> bytes:
-        if id not in self._pictures:
+        found = self._pictures.get(id)
+        if found is None:
             raise not_found("no such mask; ask for the masks again")
-        return self._pictures[id]
+        return found
 
     def masks(self, opened: Opened, asked: MaskRequest) -> dict[str, Any]:
         """What every region covers, or what is wrong with it."""
@@ -125,10 +129,11 @@ class Looking:
             return {**said, "warnings": warnings}
         picture = pictures.mask_picture(found, size)
         id = hashlib.sha256(picture).hexdigest()[:16]
-        self._pictures[id] = picture
-        self._pictures.move_to_end(id)
-        while len(self._pictures) > KEPT_PICTURES:
-            self._pictures.popitem(last=False)
+        with self._lock:
+            self._pictures[id] = picture
+            self._pictures.move_to_end(id)
+            while len(self._pictures) > KEPT_PICTURES:
+                self._pictures.popitem(last=False)
         said = {"mask": id, "coverage": found.area, "box": list(found.bounds), "error": None}
         return {**said, "warnings": warnings}
 

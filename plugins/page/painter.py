@@ -63,21 +63,15 @@ class Painter:
         result = replace(result, edit=self._carried(result.edit))
         result.save(to.path, recipe=self._how(result.edit, to.carries))
         written = result.read_back(to.path)
-        share = written.outside_identical
-        words = (
-            "the masks cover everything"
-            if share is None
-            else f"outside: {share:.1%} identical".replace("%", " %")
-        )
         return {
             "path": to.shown,
             "bytes": to.path.stat().st_size,
             "format": written.format,
             "depth": written.depth,
             "is_exact": written.is_exact,
-            "outside_identical": share,
+            "outside_identical": written.outside_identical,
             "off": written.off,
-            "words": words,
+            "words": words_of(written.outside_identical, written.off, written.format),
         }
 
     def train(self, asked: TrainingOrder, tell: Callable[[Path], Any], errand: Errand) -> Any:
@@ -151,6 +145,17 @@ class TrainingOrder:
     pictures: tuple[Path, ...]
     request: ls.StyleRequest
     output: Path
+
+
+def words_of(share: float | None, off: float, kind: str) -> str:
+    """What a file keeps of the photo outside the masks."""
+    if share is None:
+        return "the masks cover everything"
+    same = f"outside: {100 * share:.1f} % identical"
+    if share == 1:
+        return same
+    others = f"{same}, the others off by {255 * off:.1f} of 255 on average"
+    return f"{others}: JPEG is lossy, PNG, TIFF and WebP are not" if kind == "JPEG" else others
 
 
 def preview_errand(runs: Painter, asked: ls.Edit, client: str) -> Errand:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import Client
 from PIL import Image
+from serving import serving
 
 import locstyle as ls
 
@@ -310,3 +312,29 @@ def test_a_style_is_learned_with_progress_and_can_be_used(client, recipe, folder
 def test_what_cannot_be_read_is_refused_in_words(client, method, path, raw):
     answer = client.call(method, path, raw=raw)
     assert 400 <= answer.status < 500 and answer.error["message"]
+
+
+def test_saying_hello_opens_no_photo_again(client, monkeypatch):
+    """It would take the place of the one that is worked on."""
+    client.post("/api/open", {"path": "photo.jpg"})
+    opened: list[object] = []
+    usual = ls.Photo.open
+    monkeypatch.setattr(ls.Photo, "open", lambda path: opened.append(path) or usual(path))
+    assert client.get("/api/hello").data["photo"]["image"] == "photo.png"
+    assert client.post("/api/open", {"path": "photo.png"}).status == 200
+    assert opened == []
+
+
+def test_a_jpeg_says_what_it_loses(client, recipe):
+    asked = {"recipe": recipe | {"image": "photo.jpg"}, "path": "lossy.jpg"}
+    saved = client.ended(client.post("/api/save", asked).data)["result"]
+    assert saved["outside_identical"] < 1 and not saved["is_exact"]
+    assert "JPEG is lossy" in saved["words"]
+
+
+def test_warnings_are_told_where_they_belong(folder, tmp_path, recipe):
+    """By a server that began after pytest had its own way with them."""
+    tiny = {"recipe": recipe | {"regions": [{"mask": "box:0,0,1,1", "style": "mine.safetensors"}]}}
+    with serving(folder, kept=tmp_path / "kept") as served:
+        said = Client(served).post("/api/masks", tiny).data
+        assert [w["place"] for w in said["regions"][0]["warnings"]] == ["regions[0].mask"]
