@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import threading
 import time
@@ -377,3 +378,33 @@ def test_ending_the_server_says_goodbye_and_stops_what_runs(folder, tmp_path, re
     assert time.monotonic() - start < 5
     assert [name for _, name, _ in stream][-1] == "bye"
     assert served.desk.job(job["id"]).state == "cancelled"
+
+
+WEIRD = (
+    *(None, True, -1, 0, 2**70, 1e308, float("inf"), "", "\0", "../secret.png", "all|grow:1e9"),
+    *("brush:1:" + "1,1;" * 3000 + "1,1", "lasso:" + "0,0;" * 3 + "9,9", "auto:99999", "x" * 9999),
+    *([], [[]], {}, {"mask": {}}, {"segmenter": "classic", "points": [[1e300, -1]]}, [1, [2, [3]]]),
+)
+
+
+def changed(value, dice):
+    """Plain data with one part of it replaced by something else."""
+    if not isinstance(value, dict | list) or not value or dice.random() < 0.2:
+        return dice.choice(WEIRD)
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    key = dice.choice(list(keys))
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[key] = changed(copy[key], dice)
+    return copy
+
+
+def test_no_recipe_is_a_bug_of_the_server(client, recipe):
+    """Whatever is wrong with one, it is answered or refused in words."""
+    dice = random.Random(5)
+    brush = {"mask": "brush:9~0.5:20,20;50,50/!3:30,30", "styles": [{"style": "mine.safetensors"}]}
+    full = recipe | {"regions": [brush, *recipe["regions"]], "segmenter": {"name": "classic"}}
+    for turn in range(60):
+        sent = {"recipe": changed(full, dice)}
+        for path in ("/api/masks", "/api/validate", "/api/as"):
+            answer = client.post(path, {**sent, "form": "command"})
+            assert answer.status in (200, 400, 422), (turn, path, sent, answer.body)
