@@ -55,7 +55,8 @@ class Inspection:
     def describe(self) -> str:
         """A line for every fact."""
         size = ", ".join(f"{n / 2**20:.1f} MiB of {kind}" for kind, n in self.bytes.items())
-        lines = [("is", self.kind.name), ("holds", size), *self.says.items()]
+        lines = [("is", self.kind.name), ("family", self.kind.family), ("holds", size)]
+        lines += self.says.items()
         for family, counts in self.keys.items():
             words = ", ".join(f"{count} {what}" for what, count in counts.items())
             lines.append((f"on {NAMES[family]}", words))

@@ -145,7 +145,7 @@ def test_all_else_is_named_where_a_style_is_asked(tmp_path: Path) -> None:
 
 def test_a_lora_given_as_a_backbone_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path / "file.safetensors", lora(2048))
-    with pytest.raises(ls.BackboneError, match=r"a LoRA for SDXL, which is a style; .*--region"):
+    with pytest.raises(ls.BackboneError, match=r"a LoRA for SDXL; a style .*--region"):
         ls.load_backbone(path, device="cpu")
 
 

@@ -79,8 +79,10 @@ def _folder(
 ) -> Path:
     """The folder of the configuration that a file wants."""
     if kind.use == "style":
-        hint = "; give it to a region: --region MASK=FILE, beside a backbone of its family"
-        raise BackboneError(f"backbone: {str(path)!r} is {kind.name}, which is a style{hint}")
+        raise BackboneError(
+            f"backbone: {str(path)!r} is {kind.name}; a style goes to a region, --region "
+            "MASK=FILE, beside a backbone of its family"
+        )
     if kind.use == "none":
         hint = f"; {kind.hint}" if kind.hint else ""
         raise BackboneError(
