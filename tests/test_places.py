@@ -304,19 +304,32 @@ MIXED = ["singlepass", "vct", "deadiff", "magicstyle"]
 
 
 @pytest.mark.parametrize("fusion", MIXED)
-def test_a_delta_that_cannot_be_limited_is_refused_at_resolve(
+def test_deltas_that_cannot_be_limited_are_left_out_and_told(
     editor: ls.Editor, edit: ls.Edit, backbone: UNetBackbone, fusion: str
 ) -> None:
+    """As the usual LoRA with convolutions has them, beside much that can."""
     style = random_style(backbone, 1, parts=("time_emb_proj", "to_q"))
-    lost = next(name for name in style.deltas if backbone.sites[name].side == "none")
+    lost = {name for name in style.deltas if backbone.sites[name].side == "none"}
+    numbers = {name: delta.down.numel() + delta.up.numel() for name, delta in style.deltas.items()}
+    share = sum(numbers[name] for name in lost) / sum(numbers.values())
     asked = two(replace(edit, fusion=ls.Fusing(fusion)), style=style)
-    with pytest.raises(
-        ls.StyleError, match=f"{lost} and .* more.*use --fusion diffstyler"
-    ) as found:
-        editor.resolve(asked)
-    assert found.value.place == "regions[1].style"
+    words = rf"time_emb_proj and .* more.*left out, {share:.1%} of the file; --fusion diffstyler"
+    with pytest.warns(ls.LocstyleWarning, match=words) as told:
+        job = editor.resolve(asked)
+    assert told[0].message.place == "regions[1].style"
+    assert job.styles[1][0].deltas.keys() == style.deltas.keys() - lost
     editor.resolve(two(asked, style=style, strength=0.0))
-    editor.run(replace(asked, fusion=ls.Fusing("diffstyler")))
+    whole = editor.resolve(replace(asked, fusion=ls.Fusing("diffstyler")))
+    assert whole.styles[1][0].deltas.keys() == style.deltas.keys()
+
+
+def test_a_style_of_nothing_else_is_refused(
+    editor: ls.Editor, edit: ls.Edit, backbone: UNetBackbone
+) -> None:
+    style = random_style(backbone, 1, parts=("time_emb_proj",))
+    with pytest.raises(ls.StyleError, match=r"nothing but .*use --fusion diffstyler") as found:
+        editor.resolve(two(edit, style=style))
+    assert found.value.place == "regions[1].style"
 
 
 OUTPUTS = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.job.shelf import Shelf
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Fusion
-from locstyle.style import Style, find_style, read_style
+from locstyle.style import Delta, Style, find_style, read_style
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -47,7 +48,7 @@ def region_styles(
                 style = _style(styling.style, backbone, host, shelf, place)
                 _check_kinds(style, styling.style, fusion, edit.fusion.name, host)
                 if styling.strength:
-                    _check_sides(style, fusion, backbone, host)
+                    style = _limited(style, fusion, backbone, host, place)
             styles.append(style)
         with at(f"regions[{index}].prompt"):
             _check_words(region, styles)
@@ -136,21 +137,38 @@ def _check_kinds(style: Style, given: Any, fusion: Fusion, name: str, host: Host
     )
 
 
-def _check_sides(style: Style, fusion: Fusion, backbone: Backbone, host: Host) -> None:
-    """Refuses deltas on layers where the fusion cannot tell whose part of the picture is whose."""
+def _limited(style: Style, fusion: Fusion, backbone: Backbone, host: Host, place: str) -> Style:
+    """The style without deltas on layers where the fusion cannot tell whose part is whose.
+
+    The usual LoRA with convolutions has some, on what the network is told of the noise. Warns of
+    what is left out.
+
+    Raises:
+        StyleError: nothing would be left of it.
+    """
     able = getattr(fusion, "sides", SIDES)
-    lost = [name for name in style.deltas if backbone.sites[name].side not in able]
+    lost = {name: d for name, d in style.deltas.items() if backbone.sites[name].side not in able}
     if not lost:
-        return
+        return style
     sides = {backbone.sites[name].side for name in lost}
     others = [o for o in host.names("fusions") if sides <= _said(host, o, "sides", SIDES)]
-    hint = " or ".join(f"--fusion {other}" for other in others)
+    hint = " or ".join(f"--fusion {other}" for other in others) or "another fusion"
     more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    raise StyleError(
-        f"{style.name!r} has deltas on {lost[0]}{more}, a layer without image or text tokens, "
-        f"which cannot be limited to a region in a mixed row; use {hint or 'another fusion'}, or "
-        "a style without these layers"
+    what = (
+        f"deltas on {next(iter(lost))}{more}, a layer without image or text tokens, which cannot "
+        "be limited to a region in a mixed row"
     )
+    if len(lost) == len(style.deltas) and style.kinds == {"deltas"}:
+        raise StyleError(f"{style.name!r} has nothing but {what}; use {hint}, or another style")
+    share = _numbers(lost.values()) / _numbers(style.deltas.values())
+    said = f"{style.name!r} has {what}: left out, {share:.1%} of the file; {hint} applies them too"
+    warnings.warn(LocstyleWarning(said, place=place), stacklevel=5)
+    return replace(style, deltas={k: v for k, v in style.deltas.items() if k not in lost})
+
+
+def _numbers(deltas: Iterable[Delta]) -> int:
+    """How many numbers these updates are made of."""
+    return sum(delta.down.numel() + delta.up.numel() for delta in deltas)
 
 
 def _made_of(given: Any, fusion: Fusion, host: Host) -> str:
