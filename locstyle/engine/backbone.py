@@ -82,6 +82,11 @@ class Backbone(Protocol):
         latents that require them."""
         ...
 
+    def as_one(self, parts: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        """What `parts` give, each an `encode` or each a `decode` of one picture's part, in such a
+        way that they fit together: no part has a tone of its own."""
+        ...
+
     def text(self, prompt: str, words: Mapping[str, Tensor] | None = None) -> Text:
         """The encoded prompt; placeholders of `words` in it stand for those vectors [n, dim].
 

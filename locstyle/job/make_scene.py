@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from locstyle.engine.plan import Window
 from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
 from locstyle.engine.schedule import CLEAN
-from locstyle.engine.tiles import Tiles
+from locstyle.engine.tiles import Tile, Tiles
 from locstyle.engine.training import generator
 from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
@@ -133,8 +134,8 @@ def encoded(backbone: Backbone, picture: Tensor, tiles: Tiles) -> Tensor:
 
     Exactly the whole where one tile suffices.
     """
-    factor = backbone.factor
-    return tiles.merged([backbone.encode(one.of(picture, factor)[None]) for one in tiles.tiles])
+    cut = [one.of(picture, backbone.factor)[None] for one in tiles.tiles]
+    return tiles.merged(backbone.as_one([partial(backbone.encode, one) for one in cut]))
 
 
 def decoded(backbone: Backbone, latent: Tensor, tiles: Tiles) -> Tensor:
@@ -142,7 +143,11 @@ def decoded(backbone: Backbone, latent: Tensor, tiles: Tiles) -> Tensor:
 
     Exactly the whole where one tile suffices.
     """
-    parts = [backbone.decode(tile.of(latent))[0].float().cpu() for tile in tiles.tiles]
+
+    def seen(tile: Tile) -> Tensor:
+        return backbone.decode(tile.of(latent))[0].float().cpu()
+
+    parts = backbone.as_one([partial(seen, one) for one in tiles.tiles])
     return tiles.merged(parts, backbone.factor)
 
 

@@ -1,12 +1,17 @@
-"""Owners are where the photo has them, whichever tile asks."""
+"""Tiles are parts of one picture: owners are where the photo has them, and so is its tone."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+from locstyle_plugins.world import World
 
+from locstyle import default_host, measure
+from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.call import MIXED, Call, Grid, Row
 from locstyle.engine.ownership import Ownership
 from locstyle.engine.tiles import Tiles
+from locstyle.job.make_scene import decoded, encoded
 from locstyle.masks import Partition
 
 SIDE, MULTIPLE = 16, 8
@@ -31,3 +36,41 @@ def test_a_tile_sees_the_owners_of_its_own_place() -> None:
             left = tile.left // scale
             expected = whole[:, :, left : left + tile.width // scale]
             assert torch.equal(ownership.mixed(grid, like), expected)
+
+
+def test_parts_alike_are_coded_as_each_alone(backbone: UNetBackbone) -> None:
+    draw = torch.Generator().manual_seed(1)
+    latent = torch.randn(1, 4, 8, 8, generator=draw)
+    with torch.no_grad():
+        alone = backbone.decode(latent)
+        one, other = backbone.as_one([lambda: backbone.decode(latent)] * 2)
+        (single,) = backbone.as_one([lambda: backbone.decode(latent)])
+    assert torch.equal(single, alone)
+    assert torch.allclose(one, alone, atol=1e-4) and torch.equal(one, other)
+
+
+def test_coding_parts_leaves_nothing_behind(backbone: UNetBackbone) -> None:
+    def broken() -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backbone.as_one([broken, broken])
+    assert not any(module._forward_hooks for module in backbone.vae.modules())
+
+
+def test_parts_of_a_picture_are_coded_as_the_whole() -> None:
+    """Within 45 dB by a trained autoencoder; a random one is nothing but its borders."""
+    backbone = default_host().backbone("mini")("mini", "cpu", None)
+    picture = torch.from_numpy(World(2027, 256).scene(35).photo).permute(2, 0, 1) / 255
+    whole, tiles = Tiles.whole((64, 64)), Tiles.of((64, 64), 40, 8)
+    assert len(tiles.tiles) == 4
+    with torch.no_grad():
+        latent = encoded(backbone, picture, whole)
+        seen = decoded(backbone, latent, whole)
+        assert psnr(decoded(backbone, latent, tiles), seen) > 45
+        again = decoded(backbone, encoded(backbone, picture, tiles), whole)
+        assert psnr(again, seen) > 45
+
+
+def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
+    return measure.psnr(one.permute(1, 2, 0).numpy(), other.permute(1, 2, 0).numpy())

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from locstyle.engine.backbone import Text
+from locstyle.engine.backbones.as_one import as_one
 from locstyle.engine.backbones.atlas import unet_sites
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.clip import Clip, shared_out
@@ -105,6 +106,10 @@ class UNetBackbone:
         with torch.set_grad_enabled(torch.is_grad_enabled() and latents.requires_grad):
             images: Tensor = self.vae.decode(scaled.to(self.vae.dtype)).sample
             return (images.float() / 2 + 0.5).clamp(0, 1)
+
+    def as_one(self, parts: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+        with self.turns.take("a coding of parts"):
+            return as_one(self.vae, parts)
 
     def text(self, prompt: str, words: Words | None = None) -> Text:
         words = words or {}
