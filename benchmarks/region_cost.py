@@ -5,12 +5,15 @@
     python benchmarks/region_cost.py --fusion magicstyle --styles pictures --vary steps
 
     python benchmarks/region_cost.py --styles mixed
+    python benchmarks/region_cost.py --backbone mini --apart
 
 1, 2, 4 and 8 regions, or 4, 16 and 48 steps with two regions, each in a process of its own. Every
 region has a random style of its own: a LoRA of rank 16 on every layer, or a picture, or in turn
 LoRA, words and tokens ("mixed"). Ends with status 1 if peak memory grows by more than 1.3 times, or
 without pictures the rows do; a picture is one row more, and a step needs its own. Time is printed
-and not judged: it is the machine's; CPU seconds say more on a busy one.
+and not judged: it is the machine's; CPU seconds say more on a busy one. With `--apart` the regions
+lie far apart on a photo of eight times the side, each in a frame of its own that is as large as the
+one frame they share without it; rows then grow with them, and are not judged.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ def main() -> int:
     parser.add_argument("--fusion", default="singlepass")
     parser.add_argument("--styles", choices=("loras", "pictures", "mixed"), default="loras")
     parser.add_argument("--vary", choices=tuple(VARIED), default="regions")
+    parser.add_argument("--apart", action="store_true", help="every region in a frame of its own")
     parser.add_argument("--side", type=int, default=128, help="side of the picture in pixels")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--device", default="cpu")
@@ -70,7 +74,7 @@ def main() -> int:
     counts = VARIED[wanted.vary]
     found = {count: in_own_process(count) for count in counts}
     report(found, wanted)
-    flat = wanted.vary == "regions" and wanted.styles != "pictures"
+    flat = wanted.vary == "regions" and wanted.styles != "pictures" and not wanted.apart
     judged = ("rows", "memory") if flat else ("memory",)
     grown = [found[counts[-1]][key] / found[counts[0]][key] for key in judged]
     return int(any(ratio > LIMIT for ratio in grown))
@@ -98,6 +102,8 @@ def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
     loaded = held(device)
     draw = np.random.default_rng(0)
     pictures = draw.integers(0, 256, (regions + 1, wanted.side, wanted.side, 3), np.uint8)
+    photo = np.tile(pictures[0], (8, 8, 1)) if wanted.apart else pictures[0]
+    masks = islands(wanted.side, regions) if wanted.apart else bands(wanted.side, regions)
     makers = {
         "pictures": lambda seed: ls.Style.from_pictures(str(seed), [pictures[seed + 1]]),
         "loras": lambda seed: testing.random_style(editor.backbone, seed, rank=RANK, parts=PARTS),
@@ -107,13 +113,14 @@ def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
     turns = ("loras", "words", "tokens") if wanted.styles == "mixed" else (wanted.styles,)
     styles = [makers[turns[seed % len(turns)]](seed) for seed in range(regions)]
     edit = ls.Edit(
-        image=pictures[0],
+        image=photo,
         regions=tuple(
             ls.Region(mask, style, strength=0.1 if "deltas" in style.kinds else 1.0)
-            for mask, style in zip(bands(wanted.side, regions), styles, strict=True)
+            for mask, style in zip(masks, styles, strict=True)
         ),
         fusion=ls.Fusing(wanted.fusion),
-        size=wanted.side,
+        size=None if wanted.apart else wanted.side,
+        detail=1.0 if wanted.apart else "auto",
         steps=steps,
     )
     editor.run(replace(edit, steps=1))
@@ -121,6 +128,8 @@ def run(wanted: Any, regions: int, steps: int) -> dict[str, float]:
     with measured(device) as cost:
         result = editor.run(edit)
     spent = time.process_time() - begun
+    if wanted.apart and len(result.frames) != regions:
+        raise SystemExit(f"{regions} regions made {len(result.frames)} frames")
     return {
         "rows": result.report.rows,
         "inversion_rows": result.report.inversion_rows,
@@ -140,6 +149,16 @@ def bands(side: int, count: int) -> list[ls.Mask]:
         ls.Mask.box((left, 0, right, side), size=(side, side))
         for left, right in itertools.pairwise(edges)
     ]
+
+
+def islands(side: int, count: int) -> list[ls.Mask]:
+    """Masks of `count` squares far apart, each of which makes a frame of `side` with its margin."""
+    import locstyle as ls
+
+    places = [(2 * side * (n % 4) + side, 4 * side * (n // 4) + side) for n in range(count)]
+    length = round(0.6 * side)
+    size = 8 * side, 8 * side
+    return [ls.Mask.box((x, y, x + length, y + length), size=size) for x, y in places]
 
 
 def report(found: dict[int, dict[str, float]], wanted: Any) -> None:
