@@ -19,13 +19,13 @@ def scene(height: int = 240, width: int = 320) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-STYLES = ("painting", "tapestry", "photo")
-"""Pictures beside the photo, and itself, are styles that every backbone can draw."""
+STYLES = ("painting", "tapestry", "weave")
+"""Pictures beside the photo are styles that every backbone can draw."""
 
 
 def write_scene(folder: Path, name: str = "photo.png", height: int = 240, width: int = 320) -> Path:
     path = folder / name
     scene(height, width).save(path)
-    scene(64, 64).rotate(90).save(folder / "painting.png")
-    scene(64, 64).rotate(180).save(folder / "tapestry.png")
+    for turn, style in enumerate(STYLES, 1):
+        scene(64, 64).rotate(90 * turn).save(folder / f"{style}.png")
     return path

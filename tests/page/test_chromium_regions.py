@@ -109,17 +109,20 @@ def test_a_painting_dropped_on_a_region_is_its_style_at_once(tab: Tab, tmp_path:
     assert len(tab.masks()) == 3  # it did not open as a photo
 
 
-def test_a_style_of_another_family_is_refused_where_it_was_dropped(
+def test_what_is_no_style_or_of_another_family_is_refused_where_it_was_dropped(
     tab: Tab, tmp_path: Path
 ) -> None:
     three(tab)
+    tab.until("store.model.value.state === 'ready'")  # only then a family is known
     broken = tmp_path.parent / "broken.safetensors"
     broken.write_bytes(b"not a style")
-    drop_file(tab, ".card:nth-child(2)", broken, "")
-    card = tab.page.locator(".card").nth(1)
-    card.get_by_role("alert").wait_for()
-    assert "broken.safetensors" in card.inner_text()
-    assert tab.page.get_by_role("alert").count() == 1
+    foreign = Path(__file__).parents[2] / "loras" / "neon.safetensors"
+    for place, (file, word) in enumerate([(broken, "broken.safetensors"), (foreign, "family")], 1):
+        drop_file(tab, f".card:nth-child({place})", file, "")
+        card = tab.page.locator(".card").nth(place - 1)
+        card.get_by_role("alert").wait_for()
+        assert word in card.inner_text()
+    assert tab.js("store.doc.value.parts.some((one) => one.region.style)") is False
 
 
 def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> None:

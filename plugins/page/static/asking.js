@@ -3,7 +3,8 @@
 import {batch, effect} from './ui.js';
 import {Gone, picture, send} from './api.js';
 import {isDrawn, toRecipe} from './document.js';
-import {maskSize, seen} from './ink.js';
+import {maskSize, seen as seenMask} from './ink.js';
+import {seen} from './pictures.js';
 import * as store from './store.js';
 
 /** @typedef {import('./types').Problem} Problem */
@@ -16,8 +17,9 @@ let ofRuns = new Map();
 export function follow() {
   effect(() => {
     const [photo, doc] = [store.photo.value, store.doc.value];
+    seen.value;
     const stop = new AbortController();
-    const timer = setTimeout(() => photo && askMasks(photo, doc, stop.signal).catch(quiet), 60);
+    const timer = setTimeout(() => photo && seen.peek() === photo.id && askMasks(photo, doc, stop.signal).catch(quiet), 60);
     return () => (clearTimeout(timer), stop.abort());
   });
   effect(() => {
@@ -25,7 +27,7 @@ export function follow() {
     store.model.value; // what a model that is ready refuses, it says only then
     store.results.value; // and how long a run takes is known after one
     const stop = new AbortController();
-    const timer = setTimeout(() => photo && askRun(photo, doc, stop.signal).catch(quiet), 180);
+    const timer = setTimeout(() => photo && seen.peek() === photo.id && askRun(photo, doc, stop.signal).catch(quiet), 180);
     return () => (clearTimeout(timer), stop.abort());
   });
 }
@@ -61,7 +63,7 @@ async function fetchMask(id, photo, signal) {
   const {width, height} = maskSize(photo);
   const how = {resizeWidth: width, resizeHeight: height, resizeQuality: /** @type {const} */ ('medium')};
   const bitmap = await picture(`masks/${id}`, signal, how);
-  const mask = seen(bitmap, id);
+  const mask = seenMask(bitmap, id);
   bitmap.close();
   return mask;
 }

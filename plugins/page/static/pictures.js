@@ -14,6 +14,9 @@ export const tiles = {photo: null, result: null};
 /** Milliseconds from the start of the page to the photo's first picture; 0 before. */
 export const firstPicture = signal(0);
 
+/** The photo whose picture is here; what costs the server more is asked only then. */
+export const seen = signal('');
+
 export function repaint() {
   painted.value = painted.peek() + 1;
 }
@@ -34,6 +37,7 @@ export function follow() {
     if (!photo) return;
     return loading(`photos/${photo.id}/preview`, (bitmap) => {
       put('photo', bitmap);
+      seen.value = photo.id;
       firstPicture.value ||= performance.now();
     });
   });

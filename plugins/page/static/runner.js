@@ -2,7 +2,7 @@
 import {html} from './ui.js';
 import {Icon} from './icons.js';
 import {isDrawn, isStyled} from './document.js';
-import {cancel, start} from './running.js';
+import {cancel, isCurrent, start} from './running.js';
 import {duration, left} from './shelf.js';
 import * as store from './store.js';
 
@@ -45,7 +45,7 @@ function Ready() {
   const isOff = !drawn.length || store.link.value !== 'up';
   return html`
     <div class="ready">
-      <p class="dim why">${said(drawn.length, open.length)}</p>
+      <p class="dim why">${said(drawn.length, open.length)}${isOld() ? ' · what is shown is of an earlier recipe' : ''}</p>
       <p class="row">
         <label class="switch" title="A preview starts by itself after every change">
           <input type="checkbox" role="switch" checked=${store.isLive.value}
@@ -62,6 +62,9 @@ function Ready() {
       </p>
     </div>`;
 }
+
+/** Whether the result on the screen is not what the edit says now, as when previews do not start by themselves. */
+const isOld = () => Boolean(store.shown.value) && !isCurrent();
 
 /** @param {number} drawn @param {number} open */
 function said(drawn, open) {

@@ -2,6 +2,7 @@
 import {computed, effect, signal} from './ui.js';
 import {call, get, listen, send} from './api.js';
 import {labelMap} from './labels.js';
+import {seen} from './pictures.js';
 import * as store from './store.js';
 
 /** @type {import('./ui').Signal<import('./labels.js').LabelMap | null>} */
@@ -25,7 +26,7 @@ export function follow() {
   effect(() => {
     const photo = store.photo.value;
     const who = asked.value;
-    if (!photo || store.link.value !== 'up') return;
+    if (!photo || seen.value !== photo.id || store.link.value !== 'up') return;
     const stop = new AbortController();
     look(photo.image, JSON.parse(who), stop.signal).catch((error) => {
       if (stop.signal.aborted) return;

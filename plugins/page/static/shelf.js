@@ -15,7 +15,8 @@ const KINDS = {deltas: 'LoRA', words: 'word', tokens: 'tokens', references: 'pic
 export function Shelf() {
   const [sought, seek] = useState('');
   const words = sought.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = store.styles.value.filter((one) => words.every((word) => told(one).includes(word)));
+  const own = store.photo.value?.image; // the photo is a picture of the folder, too
+  const found = store.styles.value.filter((one) => one.style !== own && words.every((word) => told(one).includes(word)));
   const style = store.part.value?.region.style;
   return html`
     <section class="shelf" aria-labelledby="styles-title">
@@ -32,7 +33,7 @@ export function Shelf() {
       </ul>
       ${found.length === 0 && html`<p class="dim pad">${sought ? 'No style is called that.' : 'No styles yet.'}</p>`}
       <${Learning} />
-      <p class="row pad">
+      <p class="row pad more">
         <button type="button" onClick=${() => chooseFile('image/*,.safetensors', (file) => bring(file, store.selected.peek()))}
                 title="A painting, or a .safetensors; or drop it on a region">Add a file…</button>
         <button type="button" onClick=${() => (store.dialog.value = 'learn')}>Learn from a picture…</button>
