@@ -42,7 +42,8 @@ async function connected() {
   store.hello.value = said;
   store.model.value = said.model;
   store.link.value = 'up';
-  if (!isBegun) await restored(said);
+  // Beside the stream: what is said while the edit is fetched is heard, too.
+  if (!isBegun) restored(said).catch((error) => console.error(error));
   await listen('events', heard, new AbortController().signal);
 }
 
