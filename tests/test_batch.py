@@ -101,7 +101,7 @@ def run(host, backbone):
         dry = how.pop("dry", False)
         how = Batching(launcher=inside, **how)
         planned = Batch.plan(photos, "recipe.yaml", output, matrix=axes, how=how, host=host)
-        run.sent = inside.sent
+        run.sent, run.planned = inside.sent, planned
         return list(planned.run(dry=dry))
 
     return run
@@ -288,6 +288,8 @@ def test_a_dry_run_writes_nothing_and_says_what_there_is(run, here):
     found = run(dry=True, seats=1)
     assert states(found) == {"done": 2, "failed": 2, "planned": 2}
     assert kit.contents(here) == before
+    rows, seconds = run.planned.current.measured
+    assert rows == 5 and seconds > 0, "measured on the first that could be drawn"
     after = run(photos=["photos/002.png"])
     planned = [one.rows for one in found if one.state == "planned"]
     assert planned == [3 + 2, 3], "one inverts, the other finds it inverted"

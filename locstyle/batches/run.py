@@ -173,6 +173,8 @@ class Foreman:
         known, desk.doing = desk.doing, None
         if known is None:
             return
+        if self._ready.is_dry:  # one that failed has measured nothing, so the next one does
+            self.measured = said.get("measured") or self.measured or None
         if said.get("spent"):
             self._replace(news.seat)
         if said["is"] == "full":
@@ -180,7 +182,6 @@ class Foreman:
             self._full = said["error"]
             return
         if said["is"] == "look":
-            self.measured = said.get("measured") or self.measured
             yield Ended.of(known, "planned", rows=said["rows"], remarks=tuple(said["remarks"]))
             return
         if not self._ready.is_dry:
