@@ -95,6 +95,7 @@ from .errors import SiteError as SiteError
 from .errors import StyleError as StyleError
 from .errors import at as at
 from .errors import did_you_mean as did_you_mean
+from .extras import pip_line as pip_line
 from .files import Ledger as Ledger
 from .files import cache_folder as cache_folder
 from .files import check_output as check_output

@@ -86,7 +86,7 @@ def test_heic_without_the_extra_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
-    with pytest.raises(PhotoError, match=r"HEIC.*pip install 'locstyle\[heic\]'"):
+    with pytest.raises(PhotoError, match=r"HEIC.*pip install 'pillow-heif"):
         Photo.open(tmp_path / "a.heic")
 
 

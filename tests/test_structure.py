@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module may import from its own floor and from those below it.
 FLOORS = (
     {"errors"},
-    {"brief", "files", "measure", "selection", "sheet", "uncollected"}
+    {"brief", "extras", "files", "measure", "selection", "sheet", "uncollected"}
     | {"engine.attend", "engine.call", "engine.kept", "engine.progress"}
     | {"engine.schedule", "engine.seal", "engine.sites", "engine.solvers", "engine.tiles"}
     | {"engine.turns"},

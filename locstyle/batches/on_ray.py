@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any  # Any: Ray's handles, which have no types
 
 from locstyle.batches.launch import News, refusal
 from locstyle.errors import LocstyleError, PluginError
+from locstyle.extras import pip_line
 
 if TYPE_CHECKING:
     from locstyle.batches.task import Batching
@@ -114,7 +115,7 @@ def _imported() -> Any:
         import ray
     except ImportError as error:
         raise PluginError(
-            f"launcher 'ray': cannot be imported ({error}); pip install 'locstyle[ray]', or leave "
+            f"launcher 'ray': cannot be imported ({error}); {pip_line('ray')}, or leave "
             "--launcher out"
         ) from error
     return ray

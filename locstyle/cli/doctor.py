@@ -13,6 +13,7 @@ import click
 
 from locstyle.cli.shared import json_option, print_json
 from locstyle.errors import LocstyleError
+from locstyle.extras import pip_line, requirements
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -132,13 +133,6 @@ def _words(error: Exception) -> str:
 
 def _extra(extra: str) -> str:
     """Whether an extra's packages are there, by the requirements of our own distribution."""
-    lines = metadata.requires("locstyle") or []
-    wanted = [re.split(r"[^\w.-]", line)[0] for line in lines if _asks_for(line, extra)]
+    wanted = [re.split(r"[^\w.-]", line)[0] for line in requirements(extra)]
     missing = [name for name in wanted if find_spec(name.replace("-", "_")) is None]
-    return (
-        f"missing {', '.join(missing)}; pip install 'locstyle[{extra}]'" if missing else "present"
-    )
-
-
-def _asks_for(requirement: str, extra: str) -> bool:
-    return re.search(rf"extra == ['\"]{extra}['\"]", requirement) is not None
+    return f"missing {', '.join(missing)}; {pip_line(extra)}" if missing else "present"

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, features
 
 from locstyle.errors import PhotoError
+from locstyle.extras import pip_line
 from locstyle.photo import carried as carry
 from locstyle.photo import exif as exif_block
 from locstyle.photo import named
@@ -55,8 +56,8 @@ def _heif(data: bytes) -> Picture:
         import pillow_heif
     except ImportError as error:
         raise PhotoError(
-            "a HEIC picture, which needs the extra `heic`: pip install 'locstyle[heic]'; or export "
-            "it as JPEG, PNG or TIFF"
+            f"a HEIC picture, which needs pillow-heif: {pip_line('heic')}; or export it as JPEG, "
+            "PNG or TIFF"
         ) from error
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     check_size(*file.size)

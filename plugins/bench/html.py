@@ -43,9 +43,7 @@ def check_extra() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ls.LocstyleError(
-            f"report: {' and '.join(missing)} missing; pip install 'locstyle[bench]'"
-        )
+        raise ls.LocstyleError(f"report: {' and '.join(missing)} missing; {ls.pip_line('bench')}")
 
 
 def write_report(results: Results, out: Path) -> Path:

@@ -70,7 +70,7 @@ def _load() -> None:
     except ImportError as error:
         raise ls.SegmenterError(
             f"segmenter 'fastsam': ultralytics cannot be imported ({type(error).__name__}: {error})"
-            "; pip install 'locstyle[fastsam]' (ultralytics is AGPL-3.0)"
+            f"; {ls.pip_line('fastsam')} (ultralytics is AGPL-3.0)"
         ) from error
 
 

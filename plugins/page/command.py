@@ -83,7 +83,7 @@ def serve(host: ls.Host, /, photo: Path | None, **given: Any) -> None:
 def _serve(host: ls.Host | None, photo: Path | None, given: dict[str, Any], browser: bool) -> None:
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
-        raise ls.PluginError(f"needs {' and '.join(missing)}; pip install 'locstyle[edit]'")
+        raise ls.PluginError(f"needs {' and '.join(missing)}; {ls.pip_line('edit')}")
     port = given.pop("port")
     startup = started(photo, given.pop("root"), **given)
     from .app import serve as run

@@ -135,7 +135,7 @@ def need(package: str) -> Any:  # a module
         return importlib.import_module(package)
     except (ImportError, RuntimeError) as error:  # RuntimeError: built for another torch
         raise ls.SegmenterError(
-            f"{_WHERE}: needs {package} ({_brief(error)}); pip install 'locstyle[sam]'"
+            f"{_WHERE}: needs {package} ({_brief(error)}); {ls.pip_line('sam')}"
         ) from error
 
 

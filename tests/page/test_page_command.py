@@ -69,7 +69,7 @@ def test_without_the_extra_it_says_what_to_install(folder, monkeypatch):
 
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     done = CliRunner().invoke(main, ["edit"])
-    assert done.exit_code == 1 and "pip install 'locstyle[edit]'" in done.output
+    assert done.exit_code == 1 and "pip install 'starlette" in done.output
 
 
 def test_the_first_picture_needs_no_torch(folder, tmp_path):

@@ -324,7 +324,7 @@ def test_a_missing_extra_is_said_before_any_work(monkeypatch, results, tmp_path)
     monkeypatch.setattr(
         html, "find_spec", lambda name: None if name == "matplotlib" else found(name)
     )
-    with pytest.raises(ls.LocstyleError, match=r"matplotlib missing; pip install 'locstyle\[bench"):
+    with pytest.raises(ls.LocstyleError, match=r"matplotlib missing; pip install 'matplotlib"):
         check_extra()
     with pytest.raises(ls.LocstyleError, match="matplotlib missing"):
         write_report(results, tmp_path)

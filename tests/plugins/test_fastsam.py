@@ -193,7 +193,7 @@ def test_a_missing_extra_gives_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [n for n in sys.modules if n.split(".")[0] == "ultralytics"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ultralytics", None)
-    with pytest.raises(ls.SegmenterError, match=r"pip install 'locstyle\[fastsam\]'"):
+    with pytest.raises(ls.SegmenterError, match=r"pip install 'ultralytics"):
         FastSAM().embed(Image.new("RGB", (64, 64)))
 
 

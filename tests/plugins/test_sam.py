@@ -16,8 +16,10 @@ from PIL import Image
 import locstyle as ls
 from locstyle.testing import check_segmenter, two_objects
 
-pytest.importorskip("torchvision", reason="pip install 'locstyle[sam]'")
-sam_package = pytest.importorskip("segment_anything", reason="pip install 'locstyle[sam]'")
+pytest.importorskip("torchvision", reason="pip install segment-anything torchvision")
+sam_package = pytest.importorskip(
+    "segment_anything", reason="pip install segment-anything torchvision"
+)
 
 from locstyle_plugins.sam import Sam, weights  # noqa: E402  # after the skips
 from locstyle_plugins.sam.everything import _boxes, _stability  # noqa: E402
@@ -243,7 +245,7 @@ def test_weights_are_found_in_the_working_and_the_cache_folder(
 
 def test_a_missing_package_gives_the_pip_line(monkeypatch: Any) -> None:
     monkeypatch.setitem(__import__("sys").modules, "segment_anything", None)
-    with pytest.raises(ls.SegmenterError, match=r"pip install 'locstyle\[sam\]'"):
+    with pytest.raises(ls.SegmenterError, match=r"pip install 'segment-anything"):
         weights.need("segment_anything")
 
 
