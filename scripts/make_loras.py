@@ -28,6 +28,10 @@ NAMES = tuple(style.replace(" ", "-") for style in HELD_OUT_STYLES)
 WORD = "-word"
 WORDS = ("engraving", "stained-glass")
 TRIED_ON = 21
+SIDE = 256  # of the pictures, as edits draw them
+LEARNT = ("-O", f"drawn_at={SIDE}", "-O", "size=96")
+PALETTES = {"swirl": "0", "embroidery": "0", "engraving": "1", "neon": "0.5"}
+"""Whose colours, by benchmarks/palette_defaults.py; as drawn where nothing is clearly nearer."""
 
 
 def main(names: list[str]) -> None:
@@ -39,19 +43,24 @@ def main(names: list[str]) -> None:
 
 
 def learn(name: str) -> None:
-    """One style file, from the command line."""
+    """One style file, from the command line; words are learned at the backbone's own side."""
     style, encoder = style_of(name), "concept" if name.endswith(WORD) else "lora"
-    scene, picture = World(HELD_OUT_WORLD).scene(STYLE_SCENE), f"{name.removesuffix(WORD)}.png"
+    world = World(HELD_OUT_WORLD) if encoder == "concept" else World(HELD_OUT_WORLD, SIDE)
+    scene, picture = world.scene(STYLE_SCENE), f"{name}.png"
     Image.fromarray(scene.render(style)).save(LORAS / picture, optimize=True)
     prompt = f"a painting in {style} style"
     command = [sys.executable, "-m", "locstyle", "train", encoder, picture]
     command += ["-o", f"{name}.safetensors", "--prompt", prompt, "--licence", LICENCE]
+    if encoder == "lora":
+        command += LEARNT
+    if name in PALETTES:
+        command += ["--palette", PALETTES[name]]
     subprocess.run(command, cwd=LORAS, check=True)
 
 
 def try_out(editor: ls.Editor, name: str) -> None:
     """Photo, result and truth side by side."""
-    scene = World(HELD_OUT_WORLD).scene(TRIED_ON)
+    scene = World(HELD_OUT_WORLD, SIDE).scene(TRIED_ON)
     edit = ls.Edit(
         image=scene.photo,
         regions=(ls.Region(mask="all", style=LORAS / f"{name}.safetensors"),),

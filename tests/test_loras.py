@@ -34,7 +34,7 @@ def test_a_shipped_style_is_small_and_says_how_it_was_made(file: Path) -> None:
     style, header = ls.read_style(file)[0], read_header(file)
     assert style.family == "mini" and style.preview is not None
     assert file.stat().st_size < 5e6
-    picture = f"{file.stem.removesuffix('-word')}.png"
+    picture = f"{file.stem}.png"
     encoder = {frozenset({"deltas"}): "lora", frozenset({"words"}): "concept"}[style.kinds]
     assert header["made_by"].startswith(f"locstyle train {encoder} {picture}")
     assert header["licence"] and style.trigger
