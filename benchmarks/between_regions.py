@@ -72,7 +72,9 @@ def main() -> None:
     parser.add_argument("--weights", help="of the encoder qformer; default: the shipped ones")
     parser.add_argument("--only", choices=("pairs", "causes"))
     parser.add_argument("--pairs", default="deltas-reference,words-tokens", help="for the causes")
-    parser.add_argument("--options", type=json.loads, default={}, help="of singlepass, as JSON")
+    parser.add_argument(
+        "--options", type=json.loads, default={}, help="of singlepass, as JSON; norms together"
+    )
     parser.add_argument("--scenes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--backbone", default="mini")
@@ -84,7 +86,7 @@ def main() -> None:
     cache = TrajectoryCache(wanted.out / "inversions")
     editor = ls.Editor.load(wanted.backbone, device=wanted.device, cache=cache)
     bench, styles = Bench(editor, settings, ignored), Styles(editor, settings, ignored)
-    runs = Runs(bench, styles, wanted.options)
+    runs = Runs(bench, styles, {"norms_apart": False, **wanted.options})
     cases = list(sky_cases(wanted.scenes, settings.size))
     if wanted.only != "causes":
         write(wanted.out / "pairs", list(pair_rows(runs, cases)))

@@ -692,7 +692,7 @@ def test_doctor_tells_versions_weights_and_what_is_missing(locstyle, host, tiny,
     assert data["versions"]["torch"] and data["devices"]["cpu"]
     assert data["backbones"]["mini"].startswith("found, family tiny, 32 pixels")
     assert data["backbones"]["tiny"].startswith("offered by plugin 'tiny-plugin'")
-    assert set(data["extras"]) == {"fastsam", "sam", "heic", "bench"}
+    assert set(data["extras"]) == {"bench", "edit", "eye", "fastsam", "heic", "ray", "sam"}
     assert {"one", "two"} <= set(data["styles"].split(", "))
     for fact in data["extras"].values():
         assert fact == "present" or "; pip install '" in fact

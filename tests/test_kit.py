@@ -56,10 +56,10 @@ def test_our_backbones_pass(mini: ls.Backbone) -> None:
     check_backbone(tiny_backbone(1, prediction="v_prediction"))
 
 
-def test_our_segmenters_are_held_to_the_kit_in_their_own_tests() -> None:
+def test_our_segmenters_and_metrics_are_held_to_the_kit_in_their_own_tests() -> None:
     """They need a picture of what they know, or weights; tests/plugins has both."""
     assert HOST.names("segmenters") == ["classic", "fastsam", "sam"]
-    assert HOST.names("metrics") == []
+    assert HOST.names("metrics") == ["eye", "eye-style"]
 
 
 # What the kit sees.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -118,14 +119,18 @@ def test_json_on_stdout_is_the_file(locstyle):
     assert sorted(p.name for p in Path("out").glob("[!.]*")) == ["segments.json", "sheet.png"]
 
 
-def test_it_says_how_to_style_a_number_and_that_works(locstyle):
+def test_it_says_how_to_style_a_number_and_that_works(locstyle, monkeypatch):
+    asked = []
+    module = import_module("locstyle.cli.stylize")  # its name in the package is the command's
+    monkeypatch.setattr(module, "print_plan", lambda host, edit, running: asked.append(edit))
     Image.fromarray(scene()).save("a photo.png")
     done = locstyle("segment", "a photo.png", "-o", "my out", "--segmenter", "colours")
     words = shlex.split(done.stderr[done.stderr.index("locstyle stylize") :])
     assert words[1:5] == ["stylize", "a photo.png", "-r", "auto:3=neon"]
     dry = locstyle(*words[1:], "--dry-run")
     assert dry.exit_code == 0, dry.output
-    assert "auto:3" in dry.stdout and "my out/segments.json" in dry.stdout
+    (edit,) = asked
+    assert edit.regions[0].mask == "auto:3" and edit.segments == "my out/segments.json"
 
 
 def test_numbers_mean_the_same_segments_when_read_back(locstyle):

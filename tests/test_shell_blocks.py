@@ -216,11 +216,20 @@ def _python(words: list[str], shown: str) -> None:
         assert not word.endswith(".py") or (ROOT / word).exists(), shown
 
 
+def _submits(words: list[str], shown: str) -> None:
+    """What a scheduler is asked to run."""
+    (wrapped,) = words[words.index("--wrap") + 1 :]
+    name, *inner = shlex.split(wrapped)
+    assert name == "locstyle", shown
+    _read(inner, shown)
+
+
 HANDLED: dict[str, Callable[[list[str], str], None]] = {
     "pip": _installs,
     "make": _makes,
     "python": _python,
     "python3": _python,
+    "sbatch": _submits,
 }
 
 

@@ -28,7 +28,7 @@ PACKAGES = (
     "pillow",
     "numpy",
 )
-EXTRAS = ("fastsam", "sam", "heic", "bench", "edit", "ray")
+EXTRAS = ("fastsam", "sam", "heic", "bench", "edit", "eye", "ray")
 DEFAULT_BACKBONE = "mini"
 
 
