@@ -203,7 +203,7 @@ def test_a_stream_that_breaks_is_said_and_taken_up_again(opened: Open, address: 
         if (banner) window.said.push(banner.innerText);
         }).observe(document.querySelector('#app'), {subtree: true, childList: true}); }"""
     )
-    broken = {"left": 2}
+    broken = {"left": 6}  # seconds, in all: long enough to be read
 
     def answer(route: Any) -> None:
         broken["left"] -= 1

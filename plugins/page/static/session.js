@@ -41,7 +41,8 @@ async function connected() {
   const said = await get('hello');
   store.hello.value = said;
   store.model.value = said.model;
-  store.link.value = 'up';
+  // Once it was gone, only the stream says that it is back: an answer or two is no tie.
+  if (store.link.peek() !== 'gone') store.link.value = 'up';
   // Beside the stream: what is said while the edit is fetched is heard, too.
   if (!isBegun) restored(said).catch((error) => console.error(error));
   await listen('events', heard, new AbortController().signal);
@@ -49,6 +50,7 @@ async function connected() {
 
 /** @param {string} name @param {any} data */
 function heard(name, data) {
+  if (name !== 'bye') store.link.value = 'up';
   if (name === 'model') modelled(data);
   else if (name === 'bye') store.link.value = 'gone';
   else if (name === 'photo' && data.id === store.photo.peek()?.id)
