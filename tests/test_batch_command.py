@@ -43,6 +43,7 @@ def is_alive(pid: int) -> bool:
 
 
 @posix
+@pytest.mark.slow
 def test_killed_it_takes_its_worker_along_and_given_again_it_goes_on(shop):
     killed = start(shop)
     first, journals = shop / "out" / "000.png", shop / "out" / ".locstyle-batch"

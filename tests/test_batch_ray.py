@@ -16,6 +16,7 @@ from locstyle.batches.on_ray import OnRay
 pytest.importorskip("ray")
 
 
+@pytest.mark.slow  # half a minute, most of it a cluster's start
 @pytest.mark.filterwarnings("ignore")  # what Ray's own modules warn of
 def test_an_actor_that_is_killed_is_replaced_and_its_tasks_are_done(tmp_path, monkeypatch):
     kit.make_folder(tmp_path, 2)

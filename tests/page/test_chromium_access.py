@@ -16,6 +16,7 @@ from serving import serving
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 Open = Callable[..., Tab]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

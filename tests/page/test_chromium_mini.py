@@ -16,6 +16,7 @@ from PIL import Image
 from scenes import IN_SKY, write_scene
 
 Open = Callable[..., Tab]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
