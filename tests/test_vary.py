@@ -28,6 +28,7 @@ def locstyle(tmp_path, monkeypatch):
             register("tiny", lambda name, device, dtype: tiny)
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCSTYLE_CACHE", str(tmp_path / "cache"))  # others inverted this photo, too
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     Image.fromarray(noise).save("photo.png")
     Path("loras").mkdir()
