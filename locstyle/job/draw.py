@@ -88,8 +88,9 @@ def draw(job: Job, frame: Frame, inverter: Inverter, drawing: Drawing, on_step: 
         picture = decoded(backbone, done.latent, frame.tiles)
         palettes = palettes_of(job.edit, job.styles)
         asked = [palettes[index] for index in frame.regions]
-        photo = job.photo.on(frame.canvas)
-        picture = recoloured(picture, photo, scene.partition.values[1:], asked)
+        if any(palette is not None for palette in asked):
+            photo = job.photo.on(frame.canvas)
+            picture = recoloured(picture, photo, scene.partition.values[1:], asked)
     gate = None
     if drawing.check:
         with drawing.phase("check"):
