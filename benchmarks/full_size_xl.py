@@ -105,7 +105,7 @@ def style(backbone: UNetBackbone, seed: int) -> ls.Style:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"style-{seed}.safetensors")
         save_file({key: value.half() for key, value in found.items()}, path)
-        made, coverage = read_style(path, sites=backbone.sites, family="sdxl")
+        made, coverage = read_style(path, backbone=backbone)
         size = path.stat().st_size / 2**20
     say(f"style {seed}: {size:.0f} MiB, {len(coverage.applied)} of {len(found)} keys applied")
     return made

@@ -13,7 +13,7 @@ from locstyle.errors import BackboneError, StyleError
 from locstyle.files import PICTURES, Contents, bounds, is_folder, read_contents, read_text
 from locstyle.kinds import FAMILIES, NAMES, Kind, kind_of
 from locstyle.style.header import file_of, unreadable
-from locstyle.style.keys import is_text_key, part_of, reason, spellings
+from locstyle.style.keys import form_of, is_text_key, part_of, reason, spellings
 from locstyle.style.preview import opened
 
 TAGS = 5
@@ -134,6 +134,8 @@ def _says(contents: Contents) -> dict[str, str]:
             found[name] = said
     if tags := _tags(meta.get("ss_tag_frequency", "")):
         found["trained with"] = ", ".join(tags)
+    if forms := {form.name: None for key in contents.shapes if (form := form_of(key))}:
+        found["form"] = ", ".join(forms)
     if ranks := _ranks(contents):
         found["rank"] = " to ".join(str(rank) for rank in sorted({ranks[0], ranks[-1]}))
     if marks := [mark for mark in ("v_pred", "ztsnr") if mark in contents.shapes]:
@@ -184,7 +186,7 @@ def _fates(contents: Contents, sites: Mapping[str, tuple[int, ...]]) -> Iterator
             yield "of text encoders"
         elif site is None:
             yield "of no layer there"
-        elif part.name == "other":
+        elif part.name == "other" and not ((form := form_of(key)) and form.is_change):
             yield f"unsupported: {reason(key)}"
         else:
             yield "of another shape" if part.module in misfits else "applied"

@@ -108,7 +108,7 @@ def _style(given: Any, backbone: Backbone, host: Host, shelf: Shelf, place: str)
 
 
 def _read(path: Path, backbone: Backbone, place: str) -> Style:
-    style, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
+    style, coverage = read_style(path, backbone=backbone)
     if not coverage.is_complete:
         said = f"not all of {path} applies\n{coverage.describe()}"
         warnings.warn(LocstyleWarning(said, place=place), stacklevel=6)
@@ -168,7 +168,7 @@ def _limited(style: Style, fusion: Fusion, backbone: Backbone, host: Host, place
 
 def _numbers(deltas: Iterable[Delta]) -> int:
     """How many numbers these updates are made of."""
-    return sum(delta.down.numel() + delta.up.numel() for delta in deltas)
+    return sum(delta.numbers for delta in deltas)
 
 
 def _made_of(given: Any, fusion: Fusion, host: Host) -> str:

@@ -14,12 +14,19 @@ class Delta:
     """A low-rank update of one layer's weight: `scale · up · down`.
 
     `down` is [rank, in] for a linear layer and [rank, in, kh, kw] for a convolution, `up` is
-    [out, rank] or [out, rank, 1, 1].
+    [out, rank] or [out, rank, 1, 1]. `bias` [out] is added to the layer's own, as it is.
     """
 
     down: Tensor
     up: Tensor
     scale: float = 1.0
+    bias: Tensor | None = None
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it is made of."""
+        bias = 0 if self.bias is None else self.bias.numel()
+        return self.down.numel() + self.up.numel() + bias
 
     @property
     def rank(self) -> int:

@@ -20,23 +20,31 @@ from locstyle.style.header import file_of, unreadable
 from locstyle.style.own import read_own
 from locstyle.style.style import Style
 from locstyle.style.tensors import read_tensors
+from locstyle.style.updates import Beside, Layered
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Sites
 
 
 def read_style(
-    path: str | Path, *, sites: Sites | None = None, family: str | None = None
+    path: str | Path,
+    *,
+    sites: Sites | None = None,
+    family: str | None = None,
+    backbone: Layered | None = None,
 ) -> tuple[Style, Coverage]:
     """The style in a file or adapter folder, checked against a backbone, and what of it applies.
 
     A picture is a style of one reference. `sites` and `family` are the backbone's; our own files
-    are read without them too, a LoRA of another tool is not.
+    are read without them too, a LoRA of another tool is not. `backbone` stands for both, and
+    updates that depend on the weights they change (DoRA, OFT, GLoRA, IA3) need it.
 
     Raises:
         StyleError: neither safetensors nor a picture, broken, not finite, of another family, or
             nothing applies.
     """
+    if backbone is not None:
+        sites, family = backbone.sites, backbone.family
     if Path(path).suffix.lower() in PICTURES:
         return _picture(Path(path))
     file = file_of(Path(path))
@@ -49,9 +57,9 @@ def read_style(
     if sites is None:
         raise StyleError(
             f"{file}: a LoRA from another tool; its layers are only known beside a backbone, "
-            "give its sites"
+            "give it or its sites"
         )
-    return read_foreign(file, header, tensors, sites, family)
+    return read_foreign(file, header, tensors, Beside(sites, family, backbone))
 
 
 def _check_kind(file: Path, family: str | None) -> None:

@@ -83,7 +83,19 @@ class Match:
                 )
         return part["down"], part["up"]
 
-    def delta(self, where: str, down: Tensor, up: Tensor, scale: float) -> Delta:
+    def bias(self, where: str, part: Mapping[str, Tensor], out: int) -> Tensor | None:
+        """What is added to a layer's bias, one number for each of its outputs."""
+        bias = part.get("bias")
+        if bias is not None and (tuple(bias.shape) != (out,) or bias.dtype not in FLOATS):
+            raise StyleError(
+                f"{self.file}: the bias of {where!r} is {bias.dtype} of shape {tuple(bias.shape)}, "
+                f"its layer has {out} outputs"
+            )
+        return bias
+
+    def delta(
+        self, where: str, down: Tensor, up: Tensor, scale: float, bias: Tensor | None = None
+    ) -> Delta:
         """An update whose numbers a network can hold.
 
         Raises:
@@ -100,7 +112,7 @@ class Match:
                 f"{self.file}: {where!r}: scale {scale:g} times its factors is beyond what a "
                 "network can hold; the file is damaged"
             )
-        return Delta(down, up, scale)
+        return Delta(down, up, scale, bias)
 
     def one_number(self, where: str, tensor: Tensor) -> float:
         """A scale or an alpha.

@@ -20,10 +20,21 @@ PartName = Literal["down", "up", "alpha", "other"]
 
 
 class KeyPart(NamedTuple):
-    """What one key says: the module as the file spells it, and which part of its update this is."""
+    """What one key says: the module as the file spells it, and which part of its update this is.
+
+    `tail`: of parts in another form than two factors, what the file calls them.
+    """
 
     module: str
     name: PartName
+    tail: str = ""
+
+
+class Form(NamedTuple):
+    """A form of updates beside two factors: its name, and whether it is a change of a weight."""
+
+    name: str
+    is_change: bool = True
 
 
 _TEXT = re.compile(
@@ -42,19 +53,32 @@ _PARTS: dict[str, PartName] = {
     "A": "down", "down": "down", "B": "up", "up": "up", "alpha": "alpha", "network_alpha": "alpha",
 }  # fmt: skip
 
+_IA3 = Form("IA3 (a factor for each channel)")
 _FORMS = (
-    (
-        re.compile(r"\.(dora_scale|lora_magnitude_vector.*)$"),
-        "DoRA (a magnitude beside the update)",
+    *(
+        (re.compile(rf"\.({pattern})$"), form)
+        for pattern, form in (
+            (r"dora_scale|lora_magnitude_vector.*", Form("DoRA (a magnitude beside the update)")),
+            (r"hada_\w+", Form("LoHa (Hadamard product of two updates)")),
+            (r"lokr_\w+", Form("LoKr (Kronecker product)")),
+            (r"lora_mid(?:\.weight)?", Form("LoCon in Tucker form (lora_mid)")),
+            (r"(?:oft|boft)_\w+(?:\..*)?|rescale", Form("OFT (orthogonal rotation)")),
+            (r"(?:a1|a2|b1|b2|bm)\.weight", Form("GLoRA (an update before and after the weight)")),
+            (r"diff", Form("full weight difference")),
+            (r"diff_b", Form("difference of a bias")),
+            (r"ia3_l(?:\..*)?|on_input", _IA3),
+            (r"(?:lora_[AB]|lora_up|lora_down)(?:\.[^.]+)?\.bias", Form("bias of a LoRA layer")),
+            (r"w_norm|b_norm", Form("trained norm, which is no weight of a layer", False)),
+            (r"lora_embedding_[AB](?:\..*)?", Form("embedding LoRA", False)),
+            (
+                r"[qp]_layer\.weight|lambda_layer",
+                Form("T-LoRA (a rank that follows the noise)", False),
+            ),
+            (r"vera_\w+(?:\..*)?", Form("VeRA (factors that all layers share)", False)),
+            (r"scalar|lora_scale", Form("extra factor beside the update", False)),
+        )
     ),
-    (re.compile(r"\.hada_\w+$"), "LoHa (Hadamard product of two updates)"),
-    (re.compile(r"\.lokr_\w+$"), "LoKr (Kronecker product)"),
-    (re.compile(r"\.lora_mid(\.weight)?$"), "LoCon in Tucker form (lora_mid)"),
-    (re.compile(r"\.oft_\w+(\..*)?$"), "OFT (orthogonal rotation)"),
-    (re.compile(r"\.(diff|diff_b|w_norm|b_norm)$"), "full weight difference"),
-    (re.compile(r"\.lora_embedding_[AB](\..*)?$"), "embedding LoRA"),
-    (re.compile(r"\.(lora_[AB]|lora_up|lora_down)(\.[^.]+)?\.bias$"), "bias of a LoRA layer"),
-    (re.compile(r"\.(scalar|on_input|lora_scale)$"), "extra factor beside the update"),
+    (re.compile(r"^(?:lora_unet|lycoris)_[^.]+\.(weight)$"), _IA3),
 )
 
 
@@ -68,11 +92,11 @@ def part_of(key: str) -> KeyPart:
     if match := _OLD.match(key):
         inner = "to_out.0" if match[2] == "out" else f"to_{match[2]}"
         return KeyPart(_bare(f"{match[1]}.{inner}"), _PARTS[match[3]])
-    for pattern, _ in _FORMS:
-        if match := pattern.search(key):
-            return KeyPart(_bare(key[: match.start()]), "other")
     if match := _NEW.match(key):
         return KeyPart(_bare(match[1]), _PARTS[match[2] or match[3]])
+    for pattern, _ in _FORMS:
+        if match := pattern.search(key):
+            return KeyPart(_bare(key[: match.start(1) - 1]), "other", match[1])
     if match := _ALPHA.match(key):
         return KeyPart(_bare(match[1]), "alpha")
     return KeyPart(_bare(key), "other")
@@ -82,10 +106,13 @@ def reason(key: str) -> str:
     """Why a key cannot be applied, in a few words."""
     if is_text_key(key):
         return "text encoder (a style acts on the UNet only)"
-    for pattern, form in _FORMS:
-        if pattern.search(key):
-            return form
-    return "part of a layer whose other keys are in an unsupported form"
+    form = form_of(key)
+    return form.name if form else "part of a layer whose other keys are in an unsupported form"
+
+
+def form_of(key: str) -> Form | None:
+    """The form a key is a part of, if it is none of two factors."""
+    return next((form for pattern, form in _FORMS if pattern.search(key)), None)
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _KEYS = tuple(
     re.compile(rf"^(?P<kind>{kind})\.(?P<name>{name})(?P<part>{part})$")
     for kind, name, part in (
-        ("deltas", ".+", r"\.(down|up|scale)"),
+        ("deltas", ".+", r"\.(down|up|scale|bias)"),
         ("tokens", ".+", r"\.(k|v)"),
         ("references", r"\d+", r"\.(pixels|area)"),
         ("words", ".+", ""),
@@ -97,7 +97,7 @@ def _deltas(match: Match, parts: _Parts, sites: Sites | None) -> dict[str, Delta
         if "scale" not in part:
             raise StyleError(f"{match.file}: {name!r} has no scale; the file is incomplete")
         scale = match.one_number(f"{name}.scale", part["scale"])
-        deltas[name] = match.delta(name, down, up, scale)
+        deltas[name] = match.delta(name, down, up, scale, match.bias(name, part, up.shape[0]))
     return deltas
 
 

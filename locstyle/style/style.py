@@ -118,7 +118,7 @@ class Style:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors of its file by name: `deltas.<site>.down|up|scale`,
+        """The tensors of its file by name: `deltas.<site>.down|up|scale|bias`,
         `references.<number>.pixels|area`, `words.<placeholder>` and `tokens.<site>.k|v`.
 
         Raises:
@@ -145,7 +145,12 @@ class Style:
         """The same style with its numbers in another dtype (float16 halves the file); references
         stay."""
         deltas = {
-            site: Delta(delta.down.to(dtype), delta.up.to(dtype), delta.scale)
+            site: replace(
+                delta,
+                down=delta.down.to(dtype),
+                up=delta.up.to(dtype),
+                bias=None if delta.bias is None else delta.bias.to(dtype),
+            )
             for site, delta in self.deltas.items()
         }
         words = {placeholder: vectors.to(dtype) for placeholder, vectors in self.words.items()}

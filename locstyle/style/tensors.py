@@ -55,6 +55,8 @@ def _of_deltas(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
         scale = torch.tensor(delta.scale, dtype=torch.float64)
         tensors |= {f"deltas.{site}.down": delta.down, f"deltas.{site}.up": delta.up}
         tensors[f"deltas.{site}.scale"] = scale
+        if delta.bias is not None:
+            tensors[f"deltas.{site}.bias"] = delta.bias
     return tensors
 
 

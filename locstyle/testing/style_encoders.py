@@ -67,7 +67,7 @@ def check_style_encoder(
 def _loads_back(style: Style, backbone: UNetBackbone) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = style.save(Path(folder) / "style.safetensors")
-        read, coverage = read_style(path, sites=backbone.sites, family=backbone.family)
+        read, coverage = read_style(path, backbone=backbone)
     assert read.digest == style.digest and dict(read.meta) == dict(style.meta), "reads back changed"
     assert coverage.is_complete, f"not all of it applies\n{coverage.describe()}"
 

@@ -61,7 +61,7 @@ class Styles:
 
     def _open(self, path: Path) -> ls.Style:
         backbone = self.editor.backbone
-        return ls.read_style(path, sites=backbone.sites, family=backbone.family)[0]
+        return ls.read_style(path, backbone=backbone)[0]
 
     def _made(self, encoder: str, picture: StylePicture) -> ls.Style:
         """From OUT/styles, or learned now and put there."""

@@ -91,7 +91,7 @@ class Gallery:
         Raises:
             StyleError: says why.
         """
-        ls.read_style(path, sites=backbone.sites, family=backbone.family)
+        ls.read_style(path, backbone=backbone)
 
     def thumbnail(self, id: str) -> bytes:
         with self._lock:

@@ -28,9 +28,10 @@ EACH = 500_000
 class Deltas:
     """Low-rank style deltas, each acting on the tokens its region owns.
 
-    y ← y + Σ_r own_r · strength_r · scale_r · up_r(down_r(x)). Styles that share tokens are stacked
-    along the rank, so they cost one pair of products however many there are; where regions are
-    small, each is worked out at its own tokens alone. `regions` are in the partition's order;
+    y ← y + Σ_r own_r · strength_r · (scale_r · up_r(down_r(x)) + bias_r). Styles that share tokens
+    are stacked along the rank, so they cost one pair of products however many there are; where
+    regions are small, each is worked out at its own tokens alone. `regions` are in the partition's
+    order;
     `without` names sites left unstyled, `plain` rows.
     """
 
@@ -124,8 +125,7 @@ class Deltas:
     def _work(self, site: Site, acting: _Acting) -> int:
         """How many multiplications a token takes."""
         used = (self.regions[owner - 1].styles[number] for owner, number in acting)
-        deltas = [one.style.deltas[site.name] for one in used]
-        return sum(delta.down.numel() + delta.up.numel() for delta in deltas)
+        return sum(one.style.deltas[site.name].numbers for one in used)
 
     def _lie(self, site: Site, call: Call, y: Tensor) -> _Lie:
         """How the tokens of a layer's output lie; of text: how many texts of how many tokens."""

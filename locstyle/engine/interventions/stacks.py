@@ -15,25 +15,36 @@ Rows = list[int] | slice
 
 
 class Stack(NamedTuple):
-    """Several deltas of one layer, one below the other along the rank."""
+    """Several deltas of one layer, one below the other along the rank.
+
+    What a delta adds to a bias is a rank of its own, whose number is always 1: `ones` [rank] is 1
+    there and 0 elsewhere, None where there is none.
+    """
 
     down: Tensor
     up: Tensor
     ranks: tuple[int, ...]
+    ones: Tensor | None = None
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Delta, float]], like: Tensor) -> Stack:
         """Deltas with how strongly each acts, where and in what `like` is."""
-        down = torch.cat([delta.down for delta, _ in parts]).to(like)
-        up = torch.cat([strength * delta.scale * delta.up.float() for delta, strength in parts], 1)
-        return cls(down, up.to(like), tuple(delta.rank for delta, _ in parts))
+        down = torch.cat([_down(delta) for delta, _ in parts]).to(like)
+        up = torch.cat([_up(delta, strength) for delta, strength in parts], 1)
+        ranks = tuple(delta.rank + (delta.bias is not None) for delta, _ in parts)
+        if all(delta.bias is None for delta, _ in parts):
+            return cls(down, up.to(like), ranks)
+        ones = torch.zeros(len(down)).to(like)
+        ends = torch.tensor(ranks).cumsum(0) - 1
+        ones[ends[[delta.bias is not None for delta, _ in parts]]] = 1
+        return cls(down, up.to(like), ranks, ones)
 
     def shrink(self, x: Tensor, stride: int = 1, padding: int | None = None) -> Tensor:
         """down(x); a convolution's padding is that of a "same" one unless said otherwise."""
         if self.down.ndim == 2:
-            return F.linear(x, self.down)
+            return F.linear(x, self.down, self.ones)
         padding = self.down.shape[-1] // 2 if padding is None else padding
-        return F.conv2d(x, self.down, stride=stride, padding=padding)
+        return F.conv2d(x, self.down, self.ones, stride=stride, padding=padding)
 
     def expand(self, inner: Tensor) -> Tensor:
         """up(inner)."""
@@ -47,6 +58,20 @@ class Stack(NamedTuple):
     def at(self, x: Tensor, y: Tensor) -> Tensor:
         """up(down(x)) for a layer with output `y`."""
         return self.expand(self.shrink(x, _stride(x, y)))
+
+
+def _down(delta: Delta) -> Tensor:
+    """With a rank that reads nothing where a bias is."""
+    down = delta.down
+    return down if delta.bias is None else torch.cat([down, torch.zeros_like(down[:1])])
+
+
+def _up(delta: Delta, strength: float) -> Tensor:
+    up = strength * delta.scale * delta.up.float()
+    if delta.bias is None:
+        return up
+    bias = strength * delta.bias.float()
+    return torch.cat([up, bias.reshape(-1, *(1,) * (up.ndim - 1))], 1)
 
 
 class Place(Protocol):

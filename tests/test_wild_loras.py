@@ -1,0 +1,242 @@
+"""LoRA files in forms beside two factors: each acts as the library that defines it applies it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import locstyle as ls
+from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.engine.interventions.stacks import Stack
+from locstyle.style import Coverage, Delta, read_style
+from locstyle.style.addition import Addition, as_delta
+
+LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+WIDE = "down_blocks.0.attentions.0.transformer_blocks.0.ff.net.0.proj"
+CONV = "down_blocks.0.resnets.0.conv1"
+SQUARE = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+OUT = "mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0"
+STRIDED = "down_blocks.0.downsamplers.0.conv"
+SITES = (LINEAR, WIDE, CONV, SQUARE, STRIDED)
+
+
+def module(name: str) -> Any:
+    import lycoris.modules as modules
+
+    return getattr(modules, name)
+
+
+LYCORIS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "LoCon": ("LoConModule", {}),
+    "LoCon in Tucker form": ("LoConModule", {"use_tucker": True}),
+    "DoRA": ("LoConModule", {"weight_decompose": True}),
+    "DoRA of inputs": ("LoConModule", {"weight_decompose": True, "wd_on_out": False}),
+    "LoHa": ("LohaModule", {}),
+    "LoHa in Tucker form": ("LohaModule", {"use_tucker": True}),
+    "LoHa with a magnitude": ("LohaModule", {"weight_decompose": True}),
+    "LoKr": ("LokrModule", {"factor": 2}),
+    "LoKr in Tucker form": ("LokrModule", {"factor": 2, "use_tucker": True}),
+    "LoKr of four factors": ("LokrModule", {"factor": 4, "lora_dim": 1, "decompose_both": True}),
+    "LoKr of whole factors": ("LokrModule", {"factor": 2, "full_matrix": True}),
+    "LoKr with a magnitude": ("LokrModule", {"factor": 2, "weight_decompose": True}),
+    "GLoRA": ("GLoRAModule", {}),
+    "OFT": ("DiagOFTModule", {"constraint": 0.0}),
+    "OFT, constrained and rescaled": ("DiagOFTModule", {"constraint": 0.01, "rescaled": True}),
+    "BOFT": ("ButterflyOFTModule", {}),
+    "IA3": ("IA3Module", {}),
+    "IA3 on inputs": ("IA3Module", {"train_on_input": True}),
+}
+
+
+def shaken(made: nn.Module, scale: float = 0.2) -> None:
+    draw = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in made.parameters():
+            if weight.requires_grad:
+                weight.add_(scale * torch.randn(weight.shape, generator=draw))
+
+
+def given(site: str, layer: Any) -> Tensor:
+    shape = (2, layer.in_channels, 8, 8) if layer.weight.ndim == 4 else (2, 5, layer.in_features)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(site)))
+
+
+def acted(delta: Delta, layer: Any, x: Tensor) -> Tensor:
+    """What a delta makes of a layer, as it does in an edit."""
+    y = layer(x)
+    return y + Stack.of([(delta, 1.0)], y).at(x, y)
+
+
+def of_lycoris(backbone: UNetBackbone, kind: str, path: Path) -> dict[str, Tensor]:
+    """Writes a file as LyCORIS does; what its own layers then give, by site."""
+    name, options = LYCORIS[kind]
+    tensors, wanted = {}, {}
+    for site in SITES:
+        layer = copy.deepcopy(backbone.layer(site))
+        stem = f"lora_unet_{site.replace('.', '_')}"
+        settings = {"lora_dim": 4, "alpha": 2, "bypass_mode": False} | options
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            made = module(name)(stem, layer, 1.0, **settings)
+        shaken(made)
+        for part, tensor in made.state_dict().items():
+            tensors[f"{stem}.{part}"] = tensor.detach().clone().contiguous()
+        made.eval().apply_to()
+        with torch.no_grad():
+            wanted[site] = layer(given(site, layer))
+    save_file(tensors, path)
+    return wanted
+
+
+def read(backbone: UNetBackbone, path: Path) -> tuple[ls.Style, Coverage]:
+    return read_style(path, backbone=backbone)
+
+
+@pytest.mark.parametrize("kind", LYCORIS)
+def test_a_file_of_lycoris_acts_as_lycoris_applies_it(
+    backbone: UNetBackbone, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "wild.safetensors"
+    wanted = of_lycoris(backbone, kind, path)
+    style, coverage = read(backbone, path)
+    assert coverage.is_complete and style.deltas.keys() == wanted.keys()
+    for site, expected in wanted.items():
+        layer: Any = backbone.layer(site)
+        x = given(site, layer)
+        with torch.no_grad():
+            found, plain = acted(style.deltas[site], layer, x), layer(x)
+        assert (expected - plain).abs().max() > 1e-3, site
+        error = (found - expected).norm() / (expected - plain).norm()
+        assert error < 2e-5, (site, error)
+
+
+def peft_config(kind: str) -> Any:
+    import peft
+
+    targets = {"target_modules": [LINEAR, WIDE, CONV]}
+    linear = {"target_modules": [LINEAR, SQUARE]}
+    return {
+        "DoRA": lambda: peft.LoraConfig(r=2, lora_alpha=3, use_dora=True, **targets),
+        "LoRA with biases": lambda: peft.LoraConfig(
+            r=2, lora_alpha=3, lora_bias=True, target_modules=[OUT, CONV]
+        ),
+        "LoHa": lambda: peft.LoHaConfig(r=2, alpha=3, **targets),
+        "LoKr": lambda: peft.LoKrConfig(r=2, alpha=3, rank_pattern={LINEAR: 1}, **targets),
+        "OFT": lambda: peft.OFTConfig(r=0, oft_block_size=4, **linear),
+        "BOFT": lambda: peft.BOFTConfig(boft_block_size=4, **linear),
+        "IA3": lambda: peft.IA3Config(feedforward_modules=[LINEAR], **linear),
+    }[kind]()
+
+
+PEFT = ("DoRA", "LoRA with biases", "LoHa", "LoKr", "OFT", "BOFT", "IA3")
+
+
+@pytest.mark.parametrize("kind", PEFT)
+def test_an_adapter_of_peft_is_what_peft_merges(
+    backbone: UNetBackbone, tmp_path: Path, kind: str
+) -> None:
+    from peft import get_peft_model
+
+    unet = copy.deepcopy(backbone.unet).to(memory_format=torch.contiguous_format)
+    before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an extension that BOFT does without, and of biases
+        made = get_peft_model(unet, peft_config(kind))
+        shaken(made)
+        made.save_pretrained(tmp_path)
+    style, coverage = read(backbone, tmp_path)
+    after = made.merge_and_unload().state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert coverage.is_complete
+    assert {name.rpartition(".")[0] for name in changed} == style.deltas.keys()
+    for name in changed:
+        site, _, part = name.rpartition(".")
+        delta, wanted = style.deltas[site], after[name] - before[name]
+        found = delta.weight if part == "weight" else delta.bias
+        assert found is not None, name
+        assert (found - wanted).norm() < 1e-4 * wanted.norm() + 1e-7, name
+
+
+def test_a_full_difference_and_that_of_a_bias_act(backbone: UNetBackbone, tmp_path: Path) -> None:
+    draw, path = torch.Generator().manual_seed(1), tmp_path / "full.safetensors"
+    layer: Any = backbone.layer(CONV)
+    change = torch.randn(layer.weight.shape, generator=draw)
+    bias = torch.randn(layer.bias.shape, generator=draw)
+    stem = f"lora_unet_{CONV.replace('.', '_')}"
+    save_file({f"{stem}.diff": change, f"{stem}.diff_b": bias}, path)
+    style, coverage = read_style(path, sites=backbone.sites, family="tiny")
+    assert "whole" in coverage.notes[0]
+    x, other = given(CONV, layer), copy.deepcopy(layer)
+    with torch.no_grad():
+        other.weight.add_(change), other.bias.add_(bias)
+        assert torch.allclose(acted(style.deltas[CONV], layer, x), other(x), atol=2e-5)
+    style.save(tmp_path / "ours.safetensors")
+    again = ls.read_style(tmp_path / "ours.safetensors")[0]
+    assert again.digest == style.digest and torch.equal(again.deltas[CONV].bias, bias)
+
+
+def test_what_is_nearly_of_low_rank_is_kept_as_two_factors_and_says_what_it_lost() -> None:
+    draw = torch.Generator().manual_seed(2)
+    weight = torch.randn(96, 8, generator=draw) @ torch.randn(8, 64, generator=draw)
+    noise = torch.randn(96, 64, generator=draw)
+    noisy = weight + noise * (3e-4 * weight.norm() / noise.norm())
+    delta, lost = as_delta(Addition(noisy), (96, 64), torch.float32)
+    assert delta.rank == 8 and 2e-4 < lost < 4e-4
+    assert (delta.weight - noisy).norm() / noisy.norm() == pytest.approx(lost, rel=1e-2)
+    whole, lost = as_delta(Addition(noise), (96, 64), torch.float32)
+    assert lost == 0 and torch.equal(whole.weight, noise)
+
+
+@pytest.mark.parametrize("kind", ["OFT", "DoRA"])
+def test_an_update_of_the_weight_itself_needs_the_weight(
+    backbone: UNetBackbone, tmp_path: Path, kind: str
+) -> None:
+    of_lycoris(backbone, kind, tmp_path / "wild.safetensors")
+    with pytest.raises(ls.StyleError, match=rf"{kind}.*read_style"):
+        read_style(tmp_path / "wild.safetensors", sites=backbone.sites)
+
+
+def test_the_library_that_is_missing_is_named(
+    backbone: UNetBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_lycoris(backbone, "LoHa", tmp_path / "wild.safetensors")
+    monkeypatch.setitem(sys.modules, "lycoris.functional.loha", None)
+    with pytest.raises(ls.StyleError, match=r"LoHa.*pip install 'lycoris-lora"):
+        read(backbone, tmp_path / "wild.safetensors")
+
+
+def test_factors_of_a_huge_weight_are_refused_before_it_is_made(
+    backbone: UNetBackbone, tmp_path: Path
+) -> None:
+    stem = f"lora_unet_{LINEAR.replace('.', '_')}"
+    parts = {"lokr_w1": torch.zeros(1000, 1000), "lokr_w2": torch.zeros(1000, 1000)}
+    save_file(
+        {f"{stem}.{part}": tensor for part, tensor in parts.items()}, tmp_path / "a.safetensors"
+    )
+    with pytest.raises(ls.StyleError, match=r"no update of a weight of shape \(8, 16\)"):
+        read(backbone, tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "word"),
+    [
+        ("lora_unet_conv_norm_out.w_norm", "trained norm"),
+        ("lora_unet_conv_in.q_layer.weight", "T-LoRA"),
+        ("base_model.model.conv_in.vera_lambda_b", "VeRA"),
+    ],
+)
+def test_what_is_no_change_of_a_weight_is_named(
+    backbone: UNetBackbone, tmp_path: Path, key: str, word: str
+) -> None:
+    save_file({key: torch.zeros(2, 2)}, tmp_path / "a.safetensors")
+    with pytest.raises(ls.StyleError, match=f"nothing in it applies[\\s\\S]*{word}"):
+        read(backbone, tmp_path / "a.safetensors")
