@@ -6,6 +6,8 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from locstyle_plugins.vct import VCT
 
 from locstyle import Edit, Mask, RecipeError, Region
+from locstyle.edit import Framing
 from locstyle.job.check_frames import check_frames
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.masks import Partition
@@ -216,6 +219,55 @@ def test_a_size_at_which_a_region_smears_warns_by_its_name() -> None:
     assert place == "size" and "region 1: 2.3 latent pixels" in said
     assert "enlarge it 6.9 times" in said
     assert said_of(edit_of(masks, size=1000), masks) == []
+
+
+def again(masks: Sequence[Mask], framings: Sequence[Framing], **given: Any) -> list[Frame]:
+    """The frames of a finished edit that says them."""
+    edit = replace(edit_of(masks, **given), frames=tuple(framings))
+    return [*frames_of(edit, masks, detail(masks[0].size))]
+
+
+def places_of(found: Sequence[Frame]) -> list[Any]:
+    """What a frame is: its window, who is drawn in it, and all parts that are near."""
+    return [(f.framing, sorted((p.region, p.box) for p in f.parts)) for f in found]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 390), st.integers(0, 230)), min_size=1, max_size=9))
+def test_a_finished_edit_draws_each_part_where_it_was(corners: list[tuple[int, int]]) -> None:
+    """Also where a window shows other parts of the same region, which have frames of their own."""
+    size = (300, 400)
+    masks = [
+        reduce(or_, boxes(size, *((x, y, x + 9, y + 9 + 60 * (x % 2)) for x, y in some)))
+        for some in (corners[::2], corners[1::2])
+        if some
+    ]
+    found = frames(masks)
+    assert places_of(again(masks, [f.framing for f in found])) == places_of(found)
+
+
+def test_frames_drawn_by_other_rules_are_drawn_again() -> None:
+    masks = boxes((600, 800), (20, 20, 60, 60), (700, 500, 760, 560))
+    whole = Framing((0, 0, 800, 600), (192, 256), (0, 1))
+    (frame,) = again(masks, [whole])
+    assert frame.framing == whole and [part.region for part in frame.parts] == [0, 1]
+    (frame,) = again([masks[0] | masks[1]], [replace(whole, draws=(0,))])
+    assert len(frame.parts) == 2
+
+
+def test_frames_that_draw_nothing_twice_or_too_finely_are_refused() -> None:
+    masks = boxes((60, 80), (20, 20, 60, 60))
+    whole = Framing((0, 0, 80, 60), (192, 256), (0,))
+    for refused, said in (
+        ([whole, replace(whole, box=(0, 0, 9, 9))], r"^frames\[1\]: draws region 0, of which no"),
+        ([whole, whole], r"^frames\[1\]: draws region 0, of which no"),
+        ([replace(whole, size=(2**17, 2**17))], r"^frames\[0\]\.size: got .* finer than anything"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            again(masks, refused)
+    for draws in ((), (0, 0)):
+        with pytest.raises(RecipeError, match=r"^draws: got .* each once"):
+            replace(whole, draws=draws)
 
 
 def test_a_finished_edit_warns_no_more() -> None:

@@ -50,3 +50,13 @@ def test_a_window_without_surroundings_gets_none() -> None:
     photo = picture(0.04)
     soft = CANVAS.grow(CANVAS.shrink(photo))
     assert float(grain(soft, photo, torch.ones(128, 128)).abs().max()) == 0
+
+
+def test_a_window_narrower_than_a_block_has_grain_too() -> None:
+    canvas = Canvas.scaled((3, 400), (0, 0, 400, 3), scale=0.25, multiple=8)
+    photo = picture(0.04, 400)[:, :3]
+    weight = torch.zeros(3, 400)
+    weight[:, :200] = 1
+    soft = canvas.grow(canvas.shrink(photo))
+    made = grain_for(soft, photo, weight, canvas, torch.Generator().manual_seed(0))
+    assert made.shape == (1, 3, 400) and float(made.abs().max()) > 0

@@ -13,6 +13,9 @@ from typing import Any
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError, shown
 
+DETAILS = (0.01, 8.0)
+"""The least and the most working pixels per photo pixel."""
+
 
 def refusal(where: str, value: object, accepted: str) -> RecipeError:
     return RecipeError(f"got {shown(value)}; give {accepted}", place=where)
@@ -59,7 +62,7 @@ def detail(value: object, where: str) -> float | str:
         return "auto"
     if isinstance(value, str):
         raise refusal(where, value, "auto, or working pixels per photo pixel, such as 0.5")
-    return number(value, where, 0.01, 8)
+    return number(value, where, *DETAILS)
 
 
 def grain(value: object, where: str) -> float | str:

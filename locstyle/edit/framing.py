@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from locstyle.edit import checks
 from locstyle.edit.fields import set_field
 
+_DRAWS = "a list of regions, counted from 0, each once"
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -25,7 +27,7 @@ class Framing:
         if box[0] >= box[2] or box[1] >= box[3]:
             raise checks.refusal("box", list(box), "left < right, top < bottom")
         size = _wholes(self.size, "size", 2, "[height, width], each at least 1")
-        draws = checks.sequence(self.draws, "draws", "a list of regions, counted from 0")
+        draws = checks.sequence(self.draws, "draws", _DRAWS)
         set_field(self, "box", box)
         set_field(self, "size", tuple(max(1, side) for side in size))
         set_field(
@@ -33,6 +35,8 @@ class Framing:
             "draws",
             tuple(checks.whole(r, f"draws[{i}]", 0, 999) for i, r in enumerate(draws)),
         )
+        if len(set(self.draws)) < max(1, len(self.draws)):
+            raise checks.refusal("draws", list(self.draws), _DRAWS)
 
 
 def _wholes(value: object, where: str, count: int, accepted: str) -> tuple[int, ...]:

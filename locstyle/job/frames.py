@@ -11,7 +11,7 @@ import torch
 
 from locstyle.edit import Framing
 from locstyle.engine.tiles import ROOM, Tiles
-from locstyle.errors import RecipeError
+from locstyle.job.framed import framed
 from locstyle.job.parts import MOST, Part, around, parts_of, touching
 from locstyle.masks import Layers, Mask
 from locstyle.photo import boxes
@@ -185,15 +185,22 @@ def frames_of(edit: Edit, masks: Sequence[Mask], detail: Detail) -> tuple[Frame,
         one = Tiles.whole(detail.latent_size(whole))  # as asked, however large
         one = one.showing(detail.size)
         return (Frame(whole, tuple(range(len(masks))), tuple(parts), one),)
-    wishes = [_Wish.of(edit, index) for index in range(len(masks))]
+    wishes = [Wish.of(edit, index) for index in range(len(masks))]
 
     def reach(part: Part) -> float:
         wish = wishes[part.region]
         return wish.margin + detail.factor / (wish.scale or detail.scale(part.box))
 
     groups = touching(parts, reach)
-    if edit.frames:
-        return tuple(_framed(edit.frames, groups, detail, wishes))
+    found = _found(groups, detail, wishes)
+    if not edit.frames or edit.frames == tuple(frame.framing for frame in found):
+        return found
+    return tuple(framed(edit.frames, groups, detail, wishes))  # drawn by other rules
+
+
+def _found(
+    groups: Sequence[Sequence[Part]], detail: Detail, wishes: Sequence[Wish]
+) -> tuple[Frame, ...]:
     found: list[Frame] = []
     for number, group in enumerate(groups, start=1):
         room = MOST - len(found) - (len(groups) - number) - 1
@@ -201,47 +208,8 @@ def frames_of(edit: Edit, masks: Sequence[Mask], detail: Detail) -> tuple[Frame,
     return tuple(sorted(found, key=lambda frame: (frame.regions, frame.canvas.box)))
 
 
-def _framed(
-    framings: Sequence[Framing],
-    groups: Sequence[Sequence[Part]],
-    detail: Detail,
-    wishes: Sequence[_Wish],
-) -> Iterator[Frame]:
-    """The frames that a finished edit was drawn in.
-
-    Raises:
-        RecipeError: they are another photo's or other masks'.
-    """
-    for number, framing in enumerate(framings):
-        where = f"frames[{number}]"
-        if framing.box[2] > detail.size[1] or framing.box[3] > detail.size[0]:
-            height, width = detail.size
-            raise RecipeError(
-                f"got {list(framing.box)!r}, which reaches outside the photo of {width} × {height} "
-                "(width × height); leave frames out to have them made anew",
-                place=f"{where}.box",
-            )
-        canvas = Canvas.of(detail.size, framing.box, framing.size, detail.multiple)
-        near = next((group for group in groups if any(_draws(framing, p) for p in group)), [])
-        asked = wishes[framing.draws[0]].scale if near else None
-        yield detail.frame(canvas, framing.draws, near, asked)
-    for part in (part for group in groups for part in group):
-        if not any(_draws(framing, part) for framing in framings):
-            raise RecipeError(
-                f"no frame that draws region {part.region} holds all of its part at "
-                f"{list(part.box)!r}; leave frames out to have them made anew",
-                place="frames",
-            )
-
-
-def _draws(framing: Framing, part: Part) -> bool:
-    (x0, y0, x1, y1), (left, top, right, bottom) = part.box, framing.box
-    is_inside = left <= x0 and top <= y0 and x1 <= right and y1 <= bottom
-    return part.region in framing.draws and is_inside
-
-
 @dataclass(frozen=True)
-class _Wish:
+class Wish:
     """What a region asks of its frame: `scale` in working pixels a photo pixel, None for as fine as
     it gets, `own` where it is the region's own wish, and the `margin` its feathers need."""
 
@@ -250,7 +218,7 @@ class _Wish:
     margin: int
 
     @classmethod
-    def of(cls, edit: Edit, index: int) -> _Wish:
+    def of(cls, edit: Edit, index: int) -> Wish:
         region = edit.regions[index]
         asked = edit.detail if region.detail is None else region.detail
         feathers = (
@@ -262,7 +230,7 @@ class _Wish:
 
 
 def _frames_of_group(
-    group: Sequence[Part], detail: Detail, wishes: Sequence[_Wish], room: int
+    group: Sequence[Part], detail: Detail, wishes: Sequence[Wish], room: int
 ) -> Iterator[Frame]:
     """The frames of regions that touch: one of all, and those that need their own.
 

@@ -57,8 +57,9 @@ def _missing(styled: Tensor, photo: Tensor, weight: Tensor, canvas: Canvas) -> f
 
 def _typical(energy: Tensor, where: Tensor) -> float:
     """The median over blocks that lie wholly in `where` of their root mean energy; 0 without."""
-    share = F.avg_pool2d(where.float()[None, None], BLOCK)[0, 0]
-    means = F.avg_pool2d(energy[None, None], BLOCK)[0, 0][share == 1]
+    block = [min(BLOCK, side) for side in where.shape]  # a window may be narrower
+    share = F.avg_pool2d(where.float()[None, None], block)[0, 0]
+    means = F.avg_pool2d(energy[None, None], block)[0, 0][share == 1]
     return float(means.median()) ** 0.5 if means.numel() else 0.0
 
 
