@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from locstyle.selection import (
@@ -48,7 +50,15 @@ def some(parts: st.SearchStrategy, least: int = 1) -> st.SearchStrategy:
     return st.lists(parts, min_size=least, max_size=3).map(tuple)
 
 
-strokes = st.builds(Stroke, st.floats(1e-6, 1e6), some(points), shares, st.booleans())
+even = st.builds(Stroke, st.floats(1e-6, 1e6), some(points), shares, st.booleans())
+pressed = st.builds(
+    lambda stroke, radii: replace(
+        stroke, radii=(stroke.radius + 1, *radii)[: len(stroke.points)] if radii else ()
+    ),
+    even,
+    st.just(()) | st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
+)
+strokes = even | pressed
 brushes = some(strokes, 0).map(
     lambda drawn: Strokes((Stroke(2.5, ((3.0, 4.5),)), *drawn))  # the first draws
 )

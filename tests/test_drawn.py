@@ -41,6 +41,56 @@ def test_a_stroke_is_all_within_its_radius(line, radius):
     assert np.array_equal(drawn(Stroke(radius, line))[sure], (away <= radius)[sure])
 
 
+def beads(line: tuple, radii: tuple[float, ...]) -> np.ndarray:
+    """How far each pixel's middle is inside of discs that follow one another along a line, the
+    radius changing evenly: what a pen's stroke is, by definition."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    inside = np.full(SIZE, -np.inf)
+    ends = list(zip(line, radii, strict=True))
+    for ((ax, ay), ar), ((bx, by), br) in zip(ends, ends[1:] or ends, strict=False):
+        for share in np.linspace(0, 1, 400):
+            at = ax + share * (bx - ax), ay + share * (by - ay)
+            away = np.hypot(x - at[0], y - at[1])
+            inside = np.maximum(inside, ar + share * (br - ar) - away)
+    return inside
+
+
+pressed = st.lists(
+    st.tuples(st.tuples(st.floats(-10, 70), st.floats(-10, 50)), st.floats(0.8, 15)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(spots=pressed, softness=st.sampled_from([0.0, 0.4, 1.0]))
+def test_a_pens_stroke_is_as_wide_as_it_was_pressed(spots, softness):
+    line, radii = (tuple(values) for values in zip(*spots, strict=True))
+    inside = beads(line, radii)
+    found = drawn(Stroke(9, line, softness, radii=radii))
+    if not softness:
+        sure = abs(inside) > 0.02
+        assert np.array_equal((found == 1)[sure], (inside > 0)[sure])
+    else:  # the edge lies within the radius, up to the step that it is drawn in
+        assert not found[inside < -0.15 * softness * max(radii) - 1.5].any()
+        assert (found[inside > 1.15 * softness * max(radii) + 1.5] == 1).all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(line=lines, radius=st.floats(0.8, 20), erases=st.booleans())
+def test_a_pen_pressed_evenly_draws_as_a_mouse_does(line, radius, erases):
+    ground = Stroke(30, ((20.0, 20.0),))
+    even = Stroke(7, line, erases=erases, radii=(radius,) * len(line))
+    assert np.array_equal(drawn(ground, even), drawn(ground, Stroke(radius, line, erases=erases)))
+
+
+def test_a_pens_soft_eraser_takes_nothing_away_twice():
+    line, wide = tuple((float(x), 20.0) for x in range(5, 56, 5)), tuple(range(4, 15))
+    found = drawn(Stroke(60, ((30.0, 20.0),)), Stroke(9, line, 1.0, erases=True, radii=wide))
+    drawn_alone = drawn(Stroke(9, line, 1.0, radii=wide))
+    assert abs(found - (1 - drawn_alone)).max() < 1e-6
+
+
 @settings(deadline=None, max_examples=30)
 @given(line=lines, radius=st.floats(2, 20), softness=st.floats(0.1, 1))
 def test_a_soft_stroke_falls_off_evenly(line, radius, softness):

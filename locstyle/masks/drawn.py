@@ -18,6 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from locstyle.errors import MaskError
+from locstyle.masks.lines import (
+    Lines,
+    Numbers,
+    Whole,
+    parts_of,
+    row_ends,
+    soft_edge,
+    without_edge,
+)
 from locstyle.masks.mask import Mask
 from locstyle.photo import boxes
 from locstyle.selection import Stroke
@@ -32,26 +41,9 @@ MOST_HELD = 2**29
 """Pixels around one drawing: the largest photo and the soft edges outside it."""
 
 _BAND = 64  # rows filled at once: of a slanted line that is little more than the line
-_THINNEST = 0.5**0.5  # pixels; a thinner line would pass between the middles of pixels
-_LEVEL = 1e-9  # pixels; what rises less is level
 _AT_ONCE = 2**19  # runs worked out at once, to bound memory
 
-Numbers = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Inside = NDArray[np.bool_]
-
-
-class Lines(NamedTuple):
-    """Straight parts of lines, from (ax, ay) to (bx, by), each `radius` wide to both sides."""
-
-    ax: Numbers
-    ay: Numbers
-    bx: Numbers
-    by: Numbers
-    radius: Numbers
-
-    def picked(self, which: Whole) -> Lines:
-        return Lines(*(values[which] for values in self))
 
 
 class Runs(NamedTuple):
@@ -72,9 +64,13 @@ def drawn_strokes(strokes: Sequence[Stroke], size: tuple[int, int], *, where: st
     """
     budget = _Budget(where)
     mask = _nothing(size)
-    # What is drawn alike, one after another, is drawn at once.
-    for (erases, soft), alike in groupby(strokes, key=lambda s: (s.erases, _soft(s))):
-        drawn = _drawn(_parts(list(alike), soft), soft, size, budget)
+    # What is drawn alike, one after another, is drawn at once; a pen's stroke by itself.
+    for (erases, *_), alike in groupby(enumerate(strokes), key=_alike):
+        parts, softs = parts_of([stroke for _, stroke in alike])
+        drawn = _nothing(size)
+        for soft in sorted(set(softs.tolist())):
+            inner = without_edge(parts.picked(np.flatnonzero(softs == soft)), soft)
+            drawn = drawn | _drawn(inner, soft, size, budget)
         mask = mask - drawn if erases else mask | drawn
     return mask
 
@@ -89,7 +85,8 @@ def drawn_lasso(
     """
     budget = _Budget(where)
     x, y = np.array(points, np.float64).T
-    parts = Lines(x, y, np.roll(x, -1), np.roll(y, -1), np.zeros(len(x)))
+    none = np.zeros(len(x))
+    parts = Lines(x, y, np.roll(x, -1), np.roll(y, -1), none, none)
     return _filled(_crossings(parts, size, budget), size, budget, _odd)
 
 
@@ -115,7 +112,7 @@ def _drawn(parts: Lines, soft: float, size: tuple[int, int], budget: _Budget) ->
     around = ceil(soft)  # lines outside the photo may have an edge inside
     wide = size[0] + 2 * around, size[1] + 2 * around
     ax, ay, bx, by = (values + around for values in parts[:4])
-    moved = Lines(ax, ay, bx, by, parts.radius)
+    moved = Lines(ax, ay, bx, by, parts.ar, parts.br)
     core = _filled(_across(moved, wide, budget), wide, budget, _any)
     if not soft:
         return core
@@ -123,53 +120,22 @@ def _drawn(parts: Lines, soft: float, size: tuple[int, int], budget: _Budget) ->
     return _softened(core, soft, budget).crop(box)
 
 
-def _soft(stroke: Stroke) -> float:
-    """Pixels of soft edge; what nobody can see is none."""
-    soft = stroke.radius * stroke.softness
-    return soft if soft > 0.01 else 0.0
-
-
-def _parts(strokes: Sequence[Stroke], soft: float) -> Lines:
-    """The parts of lines, without their soft edges; a dot is a part that ends where it begins."""
-    ends = [np.array(s.points * (2 if len(s.points) == 1 else 1), np.float64) for s in strokes]
-    (ax, ay), (bx, by) = (
-        np.concatenate(e).T for e in ([e[:-1] for e in ends], [e[1:] for e in ends])
-    )
-    radii = [max(stroke.radius - soft, _THINNEST) for stroke in strokes]
-    return Lines(ax, ay, bx, by, np.repeat(radii, [len(e) - 1 for e in ends]))
+def _alike(numbered: tuple[int, Stroke]) -> tuple[bool, float, int]:
+    number, stroke = numbered
+    return stroke.erases, soft_edge(stroke.radius * stroke.softness), number if stroke.radii else -1
 
 
 def _across(parts: Lines, size: tuple[int, int], budget: _Budget) -> Iterator[Runs]:
     """The pixels of lines: each row of a part with round ends is one run."""
-    top, bottom = np.minimum(parts.ay, parts.by), np.maximum(parts.ay, parts.by)
-    first = np.ceil(top - parts.radius - 0.5)
-    last = np.floor(bottom + parts.radius - 0.5) + 1
+    top = np.minimum(parts.ay - parts.ar, parts.by - parts.br)
+    bottom = np.maximum(parts.ay + parts.ar, parts.by + parts.br)
+    first, last = np.ceil(top - 0.5), np.floor(bottom - 0.5) + 1
     for rows, one in _by_row(parts, first, last, size[0], budget):
-        left, right = _ends(one, rows.astype(np.float64) + 0.5)
+        left, right = row_ends(one, rows.astype(np.float64) + 0.5)
         starts = np.clip(np.ceil(left - 0.5), 0, size[1]).astype(np.int64)
         stops = np.clip(np.floor(right - 0.5) + 1, 0, size[1]).astype(np.int64)
         seen = starts < stops
         yield Runs(rows[seen], starts[seen], stops[seen])
-
-
-def _ends(part: Lines, y: Numbers) -> tuple[Numbers, Numbers]:
-    """Where the line at height `y` enters and leaves a part with round ends; in one that only
-    rounding let in, it leaves before it enters."""
-    left, right = np.full_like(y, np.inf), np.full_like(y, -np.inf)
-    for x, middle in ((part.ax, part.ay), (part.bx, part.by)):
-        square = part.radius**2 - (y - middle) ** 2
-        half = np.sqrt(np.maximum(square, 0))
-        left = np.where(square >= 0, np.minimum(left, x - half), left)
-        right = np.where(square >= 0, np.maximum(right, x + half), right)
-    along, down = part.bx - part.ax, part.by - part.ay
-    aside = part.radius / np.maximum(np.hypot(along, down), 1e-12)
-    for side in (aside, -aside):
-        share = (y - part.ay - along * side) / np.where(abs(down) < _LEVEL, np.inf, down)
-        x = part.ax - down * side + share * along
-        meets = (share > 0) & (share < 1)
-        left = np.where(meets, np.minimum(left, x), left)
-        right = np.where(meets, np.maximum(right, x), right)
-    return left, right
 
 
 def _crossings(parts: Lines, size: tuple[int, int], budget: _Budget) -> Iterator[Runs]:

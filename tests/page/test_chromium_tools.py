@@ -12,6 +12,8 @@ from chrome import Tab, give
 from scenes import IN_HOUSE, IN_MEADOW, IN_SKY, write_scene
 from serving import serving
 
+import locstyle as ls
+
 Open = Callable[..., Tab]
 
 
@@ -160,8 +162,11 @@ def test_brackets_change_the_size_and_a_pen_its_width(tab: Tab) -> None:
             "Input.dispatchMouseEvent", event | {"pointerType": "pen", "force": 0.1 + 0.08 * step}
         )
     (mask,) = tab.masks()
-    radii = [float(run.split(":")[0]) for run in mask.removeprefix("brush:").split("/")]
+    assert mask.startswith("brush:20:") and "/" not in mask  # one stroke, as wide as was pressed
+    radii = [float(point.split(",")[2]) for point in mask.split(":")[-1].split(";")]
     assert radii == sorted(radii) and radii[-1] > 3 * radii[0]
+    tab.until("[...store.masks.value.values()][0]?.id")
+    assert ls.Region(mask, prompt="").mask == mask  # the words that `-r` reads
 
 
 def test_undo_and_redo_go_back_more_than_64_strokes(tab: Tab) -> None:

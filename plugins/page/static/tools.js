@@ -133,18 +133,30 @@ function lassoed(drawn, sign) {
 function stroked(sign) {
   const photo = /** @type {import('./types').Photo} */ (store.photo.peek());
   const strokes = runs(stroke.points);
-  const text = strokes.map(({radius, softness, points}) =>
-    `${spelt(radius)}${softness ? `~${Math.round(softness * 100) / 100}` : ''}:${written(points)}`);
-  mark(sign, `brush:${text.join('/')}`);
+  mark(sign, `brush:${strokeText(strokes.map(({points}) => points))}`);
   show((before) => marked(before, {kind: 'strokes', strokes}, sign, photo));
 }
 
-/** The stroke as runs of one radius each; a mouse makes one, a pen as many as its pressure has steps.
- * @param {Touch[]} touches */
+/** One stroke in the recipe's words; where a pen pressed less, a point says its own radius.
+ * @param {Touch[][]} parts that begin where the one before ended */
+function strokeText(parts) {
+  const {radius, softness} = store.brush.peek();
+  const points = parts.flatMap((part, i) => (i ? part.slice(1) : part)).map((point) => {
+    const wide = spelt(wideAt(point, radius));
+    return `${spelt(point.x)},${spelt(point.y)}${wide === spelt(radius) ? '' : `,${wide}`}`;
+  });
+  return `${spelt(radius)}${softness ? `~${Math.round(softness * 100) / 100}` : ''}:${points.join(';')}`;
+}
+
+/** @param {Touch} touch @param {number} radius */
+const wideAt = ({pressure = 1}, radius) => Math.max(radius * Math.max(pressure, 0.05), 0.5);
+
+/** The stroke as runs of one radius each, as it is inked; a mouse makes one, a pen as many as its
+ * pressure has steps. @param {Touch[]} touches */
 export function runs(touches) {
   const {radius, softness} = store.brush.peek();
   const near = 0.35 / view.peek().scale;
-  /** @type {{radius: number, softness: number, points: Point[]}[]} */
+  /** @type {{radius: number, softness: number, points: Touch[]}[]} */
   const found = [];
   let last = '';
   for (const touch of touches) {
