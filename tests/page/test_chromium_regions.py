@@ -110,7 +110,6 @@ def test_a_painting_dropped_on_a_region_is_its_style_at_once(tab: Tab, tmp_path:
     assert len(tab.masks()) == 3  # it did not open as a photo
 
 
-@pytest.mark.slow  # beside other tests the first refusal is not found; alone it is: not understood
 def test_what_is_no_style_or_of_another_family_is_refused_where_it_was_dropped(
     tab: Tab, tmp_path: Path
 ) -> None:
@@ -124,6 +123,23 @@ def test_what_is_no_style_or_of_another_family_is_refused_where_it_was_dropped(
         card = tab.page.locator(".card").nth(place - 1)
         card.get_by_role("alert").wait_for()
         assert word in card.inner_text()
+
+
+def test_a_refusal_stays_where_it_is_until_its_region_changes(tab: Tab, tmp_path: Path) -> None:
+    """Whatever is answered meanwhile: masks and runs are asked about all the time."""
+    late: list[Any] = []
+    tab.page.route("**/api/masks", lambda route: late.append(route))
+    tab.page.mouse.click(*tab.at(*IN_SKY))
+    broken = tmp_path.parent / "broken.safetensors"
+    broken.write_bytes(b"not a style")
+    drop_file(tab, ".card", broken, "")
+    alert = tab.page.locator(".card").get_by_role("alert")
+    alert.wait_for()
+    late[-1].continue_()
+    tab.until("[...store.masks.value.values()][0]?.id")
+    assert late and "broken.safetensors" in alert.inner_text()
+    give(tab)
+    alert.wait_for(state="detached")
 
 
 def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> None:

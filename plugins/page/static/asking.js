@@ -13,11 +13,16 @@ import * as store from './store.js';
 let ofMasks = new Map();
 /** @type {Map<number, Problem[]>} */
 let ofRuns = new Map();
+/** What was refused at a region, such as a file that was dropped on it: it stands there until the
+ * region is another, whatever is asked of the document meanwhile.
+ * @type {Map<number, {problem: Problem, region: import('./types').RecipeRegion}>} */
+const ofDrops = new Map();
 
 export function follow() {
   effect(() => {
     const [photo, doc] = [store.photo.value, store.doc.value];
     seen.value;
+    if (ofDrops.size) say();
     const stop = new AbortController();
     const timer = setTimeout(() => photo && seen.peek() === photo.id && askMasks(photo, doc, stop.signal).catch(quiet), 60);
     return () => (clearTimeout(timer), stop.abort());
@@ -102,6 +107,13 @@ export function refused(problem, keys) {
   say();
 }
 
+/** What was refused at one region and changed nothing of it. @param {Problem} problem @param {number} key */
+export function refusedAt(problem, key) {
+  const part = store.doc.peek().parts.find((one) => one.key === key);
+  if (part) ofDrops.set(key, {problem, region: part.region});
+  say();
+}
+
 /** @param {Problem[]} problems @param {number[]} keys @returns {Map<number, Problem[]>} */
 function byRegion(problems, keys) {
   const found = new Map();
@@ -115,9 +127,17 @@ function byRegion(problems, keys) {
 
 function say() {
   const all = new Map(ofRuns);
-  for (const [key, problems] of ofMasks) {
-    const others = (all.get(key) ?? []).filter((one) => !problems.some((p) => p.message === one.message));
-    all.set(key, [...problems, ...others]);
+  for (const [key, problems] of ofMasks) put(all, key, problems);
+  for (const [key, {problem, region}] of ofDrops) {
+    const isAsItWas = store.doc.peek().parts.some((one) => one.key === key && one.region === region);
+    if (isAsItWas) put(all, key, [problem]);
+    else ofDrops.delete(key);
   }
   store.problems.value = all;
+}
+
+/** @param {Map<number, readonly Problem[]>} all @param {number} key @param {readonly Problem[]} problems come first */
+function put(all, key, problems) {
+  const others = (all.get(key) ?? []).filter((one) => !problems.some((p) => p.message === one.message));
+  all.set(key, [...problems, ...others]);
 }

@@ -145,6 +145,18 @@ export async function recall() {
   if (!photo) return;
   const {results} = await get('results');
   store.results.value = results.filter((/** @type {Result} */ one) => one.photo === photo.id);
+  await rejoin();
+}
+
+/** Goes on with the render that this tab asked for before it was loaded anew. */
+async function rejoin() {
+  const {jobs} = await get('jobs');
+  const isMine = (/** @type {Job} */ one) => one.client === client() && ['waiting', 'running'].includes(one.state);
+  const job = jobs.find((/** @type {Job} */ one) => one.kind === 'render' && isMine(one));
+  const what = untracked(drawn);
+  if (!job || !what) return;
+  asked = what.text;
+  watch(job, what.keys, store.doc.peek()).catch((error) => failed(error, what.keys));
 }
 
 /** Whether the result shown is what the document would draw. */

@@ -1,5 +1,6 @@
 // Styles: what there is, bringing in another, learning one, and giving one to a region.
 import {Refusal, get, listen, send, upload} from './api.js';
+import {refusedAt} from './asking.js';
 import {withRegion} from './document.js';
 import * as store from './store.js';
 
@@ -30,8 +31,7 @@ export function give(style, key = store.selected.peek()) {
 /** @param {string} message @param {number | null} key */
 function refuse(message, key) {
   if (key === null) return store.note(message, 'error');
-  const problem = {kind: 'StyleError', message, place: 'style'};
-  store.problems.value = new Map(store.problems.peek()).set(key, [problem]);
+  refusedAt({kind: 'StyleError', message, place: 'style'}, key);
 }
 
 /** A painting or a .safetensors becomes a style, and the region's. @param {File} file @param {number | null} key */
