@@ -110,7 +110,9 @@ from .job.speed import Speed as Speed
 from .masks import Mask as Mask
 from .masks import Partition as Partition
 from .photo import Canvas as Canvas
+from .photo import Glance as Glance
 from .photo import Photo as Photo
+from .photo import glance as glance
 from .plugin.hookspecs import Register as Register
 from .plugin.hookspecs import hookimpl as hookimpl
 from .plugin.host import Host as Host

@@ -13,16 +13,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 import locstyle as ls
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-Pixels = NDArray[np.uint8]
-Area = NDArray[np.bool_]
+    Pixels = NDArray[np.uint8]
+    Area = NDArray[np.bool_]
 
 BLOCKS = (0, 2, 4, 7, 10)  # whose outputs are looked at: strides 2, 4, 8, 16, 16
 SIDE = 256  # pixels; smaller pictures are enlarged to it, so that every block sees something
@@ -51,6 +50,8 @@ class Eye:
         Raises:
             PluginError: the packages with the network are not installed, or not as they were.
         """
+        import numpy as np
+
         whole = mask.shape == reference.shape[:2] and self.needs == "truth"
         other = mask if whole else np.ones(reference.shape[:2], bool)
         one, two = self.grams(output, mask), self.grams(reference, other)
@@ -65,6 +66,7 @@ class Eye:
 
         Empty where the mask leaves a block nothing to see.
         """
+        import numpy as np
         import torch
 
         if not mask.any():
@@ -120,6 +122,7 @@ class EyeStyle(Eye):
 def _grey(picture: Pixels, mask: Area, scale: float) -> tuple[Tensor, Tensor]:
     """The picture as the network takes it, [1, 3, h, w], and the mask, [1, 1, h, w] of 0 and 1."""
     import cv2
+    import numpy as np
     import torch
 
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255

@@ -221,7 +221,7 @@ def test_nothing_reads_pickles() -> None:
     ("code", "heavy"),
     [
         ("import locstyle; locstyle.hookimpl; locstyle.RecipeError", ("torch", "numpy", "PIL")),
-        ("import locstyle; locstyle.default_host()", ("torch", "diffusers", "peft", "scipy")),
+        ("import locstyle; locstyle.default_host()", ("torch", "numpy", "peft", "scipy")),
         ("import locstyle; locstyle.Edit", ("torch", "diffusers")),
         ("import locstyle; locstyle.Editor", ("diffusers", "transformers", "peft")),
     ],

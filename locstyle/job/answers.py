@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from locstyle.edit import Segmenting
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 
 
 class Answers:
-    """Segmenters and what they made of one photo, kept as long as this object is."""
+    """Segmenters and what they made of one photo, kept as long as this object is.
+
+    Any thread may ask; one question is answered after the other, so that nothing is found twice.
+    """
 
     def __init__(self, photo: Photo, host: Host) -> None:
         self.photo = photo
         self.host = host
         self._made: dict[str, tuple[Segmenter, Embedding]] = {}
         self._everything: dict[str, list[Segment]] = {}
+        self._asking = RLock()
 
     def found(self, segmenter: Segmenting, prompt: Prompt) -> list[Segment]:
         """What a segmenter answers, best first: at least one segment, none of them empty.
@@ -34,6 +39,10 @@ class Answers:
             LocstyleError: nobody offers the segmenter, it hit nothing, or it returned what is no
                 segment of the photo.
         """
+        with self._asking:
+            return self._found(segmenter, prompt)
+
+    def _found(self, segmenter: Segmenting, prompt: Prompt) -> list[Segment]:
         key = json.dumps([segmenter.name, segmenter.preset, segmenter.options], sort_keys=True)
         if prompt.everything and key in self._everything:
             return self._everything[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from locstyle.job.answers import Answers
@@ -26,7 +27,8 @@ class Shelf:
     """The photo read last with what segmenters found in it, and styles within a bound.
 
     A file is read again once it has changed. `limit`: bytes of styles; what was used longest ago
-    goes first.
+    goes first. Any thread may ask for the photo and its answers; whoever asks while another reads
+    the same file waits for it.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -34,6 +36,7 @@ class Shelf:
         self._photo: tuple[str, Stamp, Photo] | None = None
         self._answers: Answers | None = None
         self._styles: OrderedDict[tuple[str, Stamp], Style] = OrderedDict()
+        self._reading = RLock()
 
     def photo(self, path: str | Path) -> Photo:
         """The photo in a file.
@@ -42,16 +45,18 @@ class Shelf:
             PhotoError: as `Photo.open`.
         """
         key, stamp = str(path), stamp_of(Path(path))
-        if self._photo is None or self._photo[:2] != (key, stamp):
-            self._photo = self._answers = None  # the one before goes first
-            self._photo = key, stamp, Photo.open(path)
-        return self._photo[2]
+        with self._reading:
+            if self._photo is None or self._photo[:2] != (key, stamp):
+                self._photo = self._answers = None  # the one before goes first
+                self._photo = key, stamp, Photo.open(path)
+            return self._photo[2]
 
     def answers(self, photo: Photo, host: Host) -> Answers:
         """What segmenters found in a photo so far."""
-        if self._answers is None or (self._answers.photo, self._answers.host) != (photo, host):
-            self._answers = Answers(photo, host)
-        return self._answers
+        with self._reading:
+            if self._answers is None or (self._answers.photo, self._answers.host) != (photo, host):
+                self._answers = Answers(photo, host)
+            return self._answers
 
     def style(self, name: str, path: Path, make: Callable[[], Style]) -> Style:
         """The style that `make` reads or makes from the file `path` under that name."""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from locstyle.errors import OutputError, PhotoError
-from locstyle.files import bounds
 from locstyle.photo import carried as carry
 from locstyle.photo import containers, named, png, tiff
 from locstyle.photo import exif as exif_block
@@ -30,6 +26,7 @@ from locstyle.photo.picture import (
     upright,
 )
 from locstyle.photo.png import Pixels
+from locstyle.photo.strict import strict_pillow
 
 _READ = ("JPEG", "WEBP", "GIF")  # JPEG opens the MPO of phones and cameras too
 
@@ -41,7 +38,7 @@ def decode(data: bytes) -> Picture:
         PhotoError: without the path, which the caller knows.
     """
     try:
-        with _strict_pillow():
+        with strict_pillow():
             picture = _decode(data)
     except PhotoError:
         raise
@@ -64,7 +61,7 @@ def indices(data: bytes) -> NDArray[np.uint8] | None:
     """
     is_png = data.startswith(png.SIGNATURE)
     plain = png.bare(data) if is_png else data
-    with _strict_pillow(), Image.open(io.BytesIO(plain)) as image:
+    with strict_pillow(), Image.open(io.BytesIO(plain)) as image:
         if image.mode != "P":
             return None
         block = dict(png.read_chunks(data)).get(b"eXIf") if is_png else exif_of(image)
@@ -80,7 +77,7 @@ def check(data: bytes, size: tuple[int, int], path: Path) -> None:
         OutputError: names the path.
     """
     try:
-        with _strict_pillow():
+        with strict_pillow():
             found = _size_of(data)
     except Exception as error:  # as many kinds as there are decoders
         raise OutputError(
@@ -97,25 +94,6 @@ def _size_of(data: bytes) -> tuple[int, int]:
         return page.height, page.width
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
         return image.height, image.width
-
-
-@contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Truncated files raise, whatever another library set; decoders' warnings stay inside.
-
-    How many pixels are too many is ours to say: see `check_size`.
-    """
-    lenient, chatter = ImageFile.LOAD_TRUNCATED_IMAGES, logging.getLogger("tifffile")
-    was_silent, chatter.disabled = chatter.disabled, True  # it logs what we raise
-    most = Image.MAX_IMAGE_PIXELS
-    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, bounds.PHOTO_PIXELS
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES, chatter.disabled = lenient, was_silent
-        Image.MAX_IMAGE_PIXELS = most
 
 
 def _decode(data: bytes) -> Picture:

@@ -86,9 +86,9 @@ def _serve(host: ls.Host | None, photo: Path | None, given: dict[str, Any], brow
         raise ls.PluginError(f"needs {' and '.join(missing)}; {ls.pip_line('edit')}")
     port = given.pop("port")
     startup = started(photo, given.pop("root"), **given)
-    from .app import serve as run
+    from .serving import serve as run
 
-    def tell(server: object, address: str) -> None:
+    def tell(address: str) -> None:
         click.echo(address)
         click.echo("Ctrl-C ends it", err=True)
         if browser and not webbrowser.open(address):

@@ -22,7 +22,7 @@ from .portfolio import Portfolio
 from .refusals import Refusal, not_found
 from .startup import Startup
 
-WAKES_AFTER = 0.3
+WAKES_AFTER = 0.6
 """Seconds after the first picture was sent, before torch is loaded."""
 
 WARM_UP = "load"

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any  # plain data
+from typing import Any, NamedTuple  # Any: plain data
 
 import locstyle as ls
 
@@ -31,16 +31,35 @@ class Opened:
     preview: ScreenPicture
 
 
-class Library:
-    """Photos by the digest of their file; pixels are held of the one looked at last.
+class Look(NamedTuple):
+    """What a photo says of itself, opened or glanced at."""
 
-    `lock` is held by whoever uses the shelf, which edits share.
+    sha256: str
+    size: tuple[int, int]  # (height, width)
+    depth: int
+    format: str
+    has_alpha: bool
+
+
+class Library:
+    """Photos by the digest of their file; pixels are held of the one whose pixels were used last.
+
+    A photo is opened by a first look where there is one: its pixels are read when somebody wants
+    more than its picture.
     """
 
     def __init__(self) -> None:
-        self.shelf = ls.Shelf()
-        self.lock = RLock()
+        self._lock, self._opening = RLock(), RLock()
+        self._shelf: ls.Shelf | None = None
         self._known: OrderedDict[str, Opened] = OrderedDict()
+
+    @property
+    def shelf(self) -> ls.Shelf:
+        """What edits share."""
+        with self._lock:
+            if self._shelf is None:  # not before it is needed: it brings numpy
+                self._shelf = ls.Shelf()
+            return self._shelf
 
     def open(self, path: Path, image: str) -> Opened:
         """The photo in a file.
@@ -48,31 +67,48 @@ class Library:
         Raises:
             PhotoError: as `Photo.open`.
         """
-        remarks: list[str] = []
-        with self.lock:
-            stamp = stamp_of(path)
+        stamp = stamp_of(path)
+        if (opened := self._of(path, stamp)) is not None:
+            return opened
+        with self._opening:  # nobody who looks at another photo waits for it
+            opened = self._of(path, stamp) or self._looked(path, image, stamp)
+            with self._lock:
+                self._known[opened.id] = opened
+                self._known.move_to_end(opened.id)
+                while len(self._known) > MOST:
+                    self._known.popitem(last=False)
+            return opened
+
+    def _of(self, path: Path, stamp: tuple[int, int, int]) -> Opened | None:
+        """What is known of a file that is as it was."""
+        with self._lock:
             for opened in self._known.values():
-                if (opened.path, opened.stamp) == (path, stamp):  # and the shelf stays as it is
+                if (opened.path, opened.stamp) == (path, stamp):
                     self._known.move_to_end(opened.id)
                     return opened
+        return None
+
+    def _looked(self, path: Path, image: str, stamp: tuple[int, int, int]) -> Opened:
+        seen = ls.glance(path, pictures.SIDE)
+        if seen is not None:
+            look = Look(seen.sha256, seen.size, 8, "JPEG", False)
+            facts, shown = _facts(look, path, image, []), pictures.at_a_glance(seen)
+        else:
+            remarks: list[str] = []
             with heard(lambda warning: remarks.append(str(warning))):
                 photo = self.shelf.photo(str(path))
-            id = photo.sha256[:16]
-            facts, shown = _facts(photo, path, image, remarks), pictures.preview(photo)
-            self._known[id] = Opened(id, image, path, stamp, facts, shown)
-            self._known.move_to_end(id)
-            while len(self._known) > MOST:
-                self._known.popitem(last=False)
-            return self._known[id]
+            look = Look(photo.sha256, photo.size, photo.depth, photo.format, photo.has_alpha)
+            facts, shown = _facts(look, path, image, remarks), pictures.preview(photo)
+        return Opened(facts["id"], image, path, stamp, facts, shown)
 
     def find(self, id: str) -> Opened:
-        with self.lock:
+        with self._lock:
             if id not in self._known:
                 raise not_found("no photo of that id; open it first")
             return self._known[id]
 
     def photo(self, opened: Opened) -> ls.Photo:
-        """Its pixels; hold `lock` while they are used with the shelf.
+        """Its pixels.
 
         Raises:
             Refusal: the file is another by now.
@@ -84,15 +120,13 @@ class Library:
         return photo
 
     def tile(self, id: str, level: int, column: int, row: int) -> ScreenPicture:
-        with self.lock:
-            photo = self.photo(self.find(id))
-        found = pictures.tile(photo, level, column, row)
+        found = pictures.tile(self.photo(self.find(id)), level, column, row)
         if found is None:
             raise not_found("no such tile")
         return found
 
     def all(self) -> list[Opened]:
-        with self.lock:
+        with self._lock:
             return list(self._known.values())
 
 
@@ -105,7 +139,7 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def _facts(photo: ls.Photo, path: Path, image: str, remarks: list[str]) -> dict[str, Any]:
+def _facts(photo: Look, path: Path, image: str, remarks: list[str]) -> dict[str, Any]:
     height, width = photo.size
     small = pictures.preview_size(photo.size)
     return {
@@ -135,7 +169,7 @@ def suggested(path: Path) -> str:
     return name
 
 
-def _lost(photo: ls.Photo, path: Path) -> list[str]:
+def _lost(photo: Look, path: Path) -> list[str]:
     if path.suffix.lower() not in _WRITABLE:
         return [f"{photo.format} is read but not written; saved as PNG, nothing is lost"]
     if photo.format == "JPEG":

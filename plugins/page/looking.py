@@ -12,8 +12,6 @@ from itertools import combinations
 from threading import Lock
 from typing import Any  # plain data
 
-import numpy as np
-
 import locstyle as ls
 
 from . import pictures
@@ -61,10 +59,9 @@ class Looking:
         """Everything that a segmenter finds; the id under which it is kept."""
         id = self.id_of(opened, segmenter)
         if id not in self._seen:
-            with self._library.lock:
-                photo = self._library.photo(opened)
-                answers = self._library.shelf.answers(photo, self._host)
-                found = answers.found(segmenter, ls.Prompt())
+            photo = self._library.photo(opened)
+            answers = self._library.shelf.answers(photo, self._host)
+            found = answers.found(segmenter, ls.Prompt())
             self._seen[id] = _seen(id, found, segmenter, photo.size)
             while len(self._seen) > KEPT_SEGMENTS:
                 self._seen.popitem(last=False)
@@ -86,14 +83,14 @@ class Looking:
             number = _number(said["place"])
             (beside if number is None or number >= len(told) else told[number]).append(said)
 
-        with self._library.lock, heard(ear):
+        with heard(ear):
             found = self.found(opened, asked)
         size = pictures.preview_size((opened.facts["height"], opened.facts["width"]))
         regions = [self._told(m, size, w) for m, w in zip(found, told, strict=True)]
         return {"regions": regions, "warnings": beside, **_shares(found)}
 
     def found(self, opened: Opened, asked: MaskRequest) -> Sequence[ls.Mask | ls.LocstyleError]:
-        """Each region's mask, or its error; while the library's lock is held."""
+        """Each region's mask, or its error."""
         photo = self._library.photo(opened)
         selector = ls.Selector(
             photo,
@@ -104,18 +101,20 @@ class Looking:
         )
         how = json.dumps([*_said(asked.segmenter), asked.segments], sort_keys=True)
         keys = [(opened.id, how, str(getattr(region, "mask", ""))) for region in asked.regions]
-        known = [self._masks.get(key) for key in keys]
+        with self._lock:
+            known = [self._masks.get(key) for key in keys]
         found = selector.tried(
             [
                 region if mask is None else ls.Region(mask, prompt="")
                 for region, mask in zip(asked.regions, known, strict=True)
             ]
         )
-        for key, region, mask in zip(keys, asked.regions, found, strict=True):
-            if isinstance(mask, ls.Mask) and _is_steady(region):
-                self._masks[key] = mask
-        while sum(_bytes(mask) for mask in self._masks.values()) > KEPT_MASKS:
-            self._masks.popitem(last=False)
+        with self._lock:
+            for key, region, mask in zip(keys, asked.regions, found, strict=True):
+                if isinstance(mask, ls.Mask) and _is_steady(region):
+                    self._masks[key] = mask
+            while sum(_bytes(mask) for mask in self._masks.values()) > KEPT_MASKS:
+                self._masks.popitem(last=False)
         return found
 
     def _told(
@@ -201,6 +200,8 @@ def _shares(found: Sequence[ls.Mask | ls.LocstyleError]) -> Mapping[str, Any]:
 def _seen(
     id: str, found: Sequence[ls.Segment], segmenter: ls.Segmenting, size: tuple[int, int]
 ) -> Sighting:
+    import numpy as np
+
     height, width = pictures.preview_size(size)
     rows = ((np.arange(height) + 0.5) * size[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * size[1] / width).astype(int)

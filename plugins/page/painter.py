@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import Any  # plain data
 
 import locstyle as ls
@@ -38,6 +39,7 @@ class Painter:
     def __init__(self, easel: Easel, library: Library, fence: Fence, results: Portfolio) -> None:
         self._easel, self._library, self._fence = easel, library, fence
         self._results = results
+        self._resolving = RLock()
         self.pace = Pace()
 
     def warm_up(self, errand: Errand) -> None:
@@ -91,7 +93,7 @@ class Painter:
 
     def resolve(self, edit: ls.Edit, editor: ls.Editor, output: Path | None = None) -> Any:
         """The job of an edit whose paths lead from the root."""
-        with self._library.lock:
+        with self._resolving:  # one at a time: the shelf's styles are for one thread
             fenced = self._fence.edit(edit)
             return editor.resolve(fenced, output=output, shelf=self._library.shelf)
 

@@ -221,8 +221,7 @@ def _validate(desk: Desk, data: dict[str, Any]) -> dict[str, Any]:
             asked = edit_of(desk, data)
             image, masks = masks_of(desk, data)
             opened = desk.photo_of(image)
-            with desk.library.lock:
-                found = desk.looking.found(opened, masks)
+            found = desk.looking.found(opened, masks)
             errors += [spoken(one) for one in found if isinstance(one, ls.LocstyleError)]
             if desk.easel.backbone is not None and not errors:
                 desk.painter.resolve(asked, desk.easel.editor())
@@ -259,7 +258,7 @@ def _save(
     path = desk.fence.path(shown_path, "output")
     if path.resolve().is_relative_to(desk.fence.kept.resolve()):
         raise ls.OutputError(f"{shown_path}: lies among the server's own files", place="output")
-    with desk.library.lock, ls.at("output", lead=""):
+    with ls.at("output", lead=""):
         fenced = desk.fence.edit(asked)
         photo = desk.library.shelf.photo(str(fenced.image))
         check_saving(path, shown_path, field(data, "force", bool, False), fenced, photo)

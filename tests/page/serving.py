@@ -51,7 +51,7 @@ def serving(
     folder: Path, *, photo: str | None = None, backbone: str = "tiny", port: int = 0, **more: Any
 ) -> Iterator[Served]:
     """A server of `folder` in a thread of its own, on a free port if none is given; no browser."""
-    from locstyle_plugins.page import app
+    from locstyle_plugins.page.serving import serve
     from locstyle_plugins.page.startup import Startup
 
     more.setdefault("kept", folder.parent / f"{folder.name}-kept")
@@ -59,13 +59,16 @@ def serving(
     found: dict[str, Any] = {}
     is_up = threading.Event()
 
-    def told(server: Any, address: str) -> None:
-        found.update(server=server, address=address)
+    def told(address: str) -> None:
+        found.update(address=address)
+
+    def ready(server: Any) -> None:
+        found.update(server=server)
         is_up.set()
 
     def run() -> None:
         with ls.Host().temporarily(TinyModel(), name="tiny-model") as host:
-            app.serve(startup, host, port, told)
+            serve(startup, host, port, told, ready)
 
     thread = threading.Thread(target=run, name="test-server", daemon=True)
     thread.start()

@@ -1,6 +1,5 @@
 // The page: `locstyle edit photo.jpg` as a photo editor. It shows and asks; the server does the work.
-import {html, render} from './ui.js';
-import {takeToken} from './api.js';
+import {effect, html, render} from './ui.js';
 import {Dialogs} from './dialogs.js';
 import {followDrops, Welcome} from './opening.js';
 import {Rail, ToolOptions} from './rail.js';
@@ -68,12 +67,16 @@ function Notes() {
     </div>`;
 }
 
-takeToken();
 render(html`<${App} />`, /** @type {Element} */ (document.getElementById('app')));
 for (const one of [pictures, segments, asking, running, session, keys]) one.follow();
 followDrops();
 session.live();
-readStyles();
-segments.readSegmenters().catch(() => null);
+const end = effect(() => {
+  const [hello, photo] = [store.hello.value, store.photo.value];
+  if (!hello || (hello.photo && pictures.seen.value !== photo?.id)) return;
+  queueMicrotask(() => end()); // once, when the picture is there
+  readStyles();
+  segments.readSegmenters().catch(() => null);
+});
 // For tests and the curious; nothing here reads it.
 Object.assign(window, {locstyle: {store, pictures, segments, camera}});

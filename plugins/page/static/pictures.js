@@ -2,6 +2,7 @@
 // run, and tiles of what is looked at closely. Never more, whatever the photo's size.
 import {effect, signal} from './ui.js';
 import {call, picture} from './api.js';
+import {firstOf} from './first.js';
 import {Tiles} from './tiles.js';
 import * as store from './store.js';
 
@@ -11,11 +12,16 @@ export const painted = signal(0);
 export const bitmaps = {photo: null, result: null, step: null};
 /** @type {{photo: Tiles | null, result: Tiles | null}} */
 export const tiles = {photo: null, result: null};
-/** Milliseconds from the start of the page to the photo's first picture; 0 before. */
+/** Milliseconds from the start of the page to the photo's first picture on the screen; 0 before. */
 export const firstPicture = signal(0);
 
 /** The photo whose picture is here; what costs the server more is asked only then. */
 export const seen = signal('');
+
+/** The picture has been painted. */
+export function wasPainted() {
+  if (bitmaps.photo) firstPicture.value ||= performance.now();
+}
 
 export function repaint() {
   painted.value = painted.peek() + 1;
@@ -35,10 +41,9 @@ export function follow() {
     tiles.photo = photo && new Tiles(`photos/${photo.id}/tiles`, photo, repaint);
     put('photo', null);
     if (!photo) return;
-    return loading(`photos/${photo.id}/preview`, (bitmap) => {
+    return loading((signal) => firstOf(photo.id, signal), (bitmap) => {
       put('photo', bitmap);
       seen.value = photo.id;
-      firstPicture.value ||= performance.now();
     });
   });
   effect(() => {
@@ -46,7 +51,7 @@ export function follow() {
     tiles.result?.close();
     tiles.result = null;
     if (!id) return put('result', null);
-    return loading(`results/${id}/preview`, (bitmap) => {
+    return loading((signal) => picture(`results/${id}/preview`, signal), (bitmap) => {
       put('result', bitmap);
       put('step', null);
       const photo = store.photo.peek();
@@ -56,11 +61,12 @@ export function follow() {
   });
 }
 
-/** Fetches a picture unless something newer is asked first. @param {string} path
+/** Fetches a picture unless something newer is asked first.
+ * @param {(signal: AbortSignal) => Promise<ImageBitmap>} ask
  * @param {(bitmap: ImageBitmap) => void} came @returns {() => void} */
-function loading(path, came) {
+function loading(ask, came) {
   const stop = new AbortController();
-  picture(path, stop.signal).then((bitmap) => {
+  ask(stop.signal).then((bitmap) => {
     if (stop.signal.aborted) bitmap.close();
     else came(bitmap);
   }, (error) => {

@@ -2,6 +2,7 @@
 // them was gone, and the document saved by itself.
 import {batch, effect, signal} from './ui.js';
 import {Gone, Refusal, get, listen, send, upload} from './api.js';
+import {firstHello} from './first.js';
 import {EMPTY, fromRecipe} from './document.js';
 import {begun} from './history.js';
 import {forgotten, recall} from './running.js';
@@ -38,7 +39,7 @@ export async function live() {
 }
 
 async function connected() {
-  const said = await get('hello');
+  const said = await firstHello();
   store.hello.value = said;
   store.model.value = said.model;
   // Once it was gone, only the stream says that it is back: an answer or two is no tie.

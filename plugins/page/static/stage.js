@@ -4,7 +4,7 @@ import {computed, effect, html, useEffect, useRef} from './ui.js';
 import {maskSize, overlaid, stroke as drawStroke} from './ink.js';
 import {Split} from './compare.js';
 import {labels} from './segments.js';
-import {bitmaps, painted} from './pictures.js';
+import {bitmaps, painted, wasPainted} from './pictures.js';
 import {inPhoto, paintMarks, paintPicture} from './painter.js';
 import {watchPointer} from './pointing.js';
 import * as camera from './camera.js';
@@ -64,7 +64,7 @@ function stage(place) {
     watchPointer(place),
     camera.follow(),
     painting(() => (painted.value, seenMode.value, store.split.value, frame()), (now) => {
-      if (now) paintPicture(picture, now, seenMode.peek(), store.split.peek());
+      if (now) paintPicture(picture, now, seenMode.peek(), store.split.peek()), wasPainted();
       else picture.clearRect(0, 0, picture.canvas.width, picture.canvas.height);
     }),
     painting(() => (tools.pointed.value, store.brush.value, store.tool.value, frame()), (now) => {
