@@ -12,6 +12,7 @@ from locstyle import MIXED, Mask, Ownership, Partition, Row, Scene, Site, denois
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.call import Call
 from locstyle.engine.interventions.norms import RegionalNorm
+from locstyle.engine.interventions.norms import normalized as regional_norm
 from locstyle.testing import random_style, tiny_scene
 
 SIZE = (4, 6)
@@ -58,3 +59,24 @@ def latent(scene: Scene, apart: bool) -> Tensor:
     start = scene.start(0) if plan.start is None else plan.start
     with torch.no_grad():
         return denoise(scene.backbone, plan, scene.schedule, start).latent
+
+
+def test_a_row_is_the_same_to_the_bit_whatever_rows_are_beside_it() -> None:
+    layer, _ = layer_and_input()
+    x = torch.randn(5, 8, *SIZE)
+    areas = [torch.rand(SIZE), torch.rand(SIZE)]
+    alone = torch.cat([regional_norm(layer, one[None], areas, one[None]) for one in x])
+    assert torch.equal(regional_norm(layer, x, areas, x), alone)
+
+
+def test_the_statistics_are_those_of_the_weighted_tokens() -> None:
+    layer, x = layer_and_input()
+    x = x * 2 + 100  # far from 0, where squares lose bits
+    area = torch.rand(SIZE)
+    split = x.unflatten(1, (4, -1))
+    weight = area / (area.sum() * 2)
+    mean = (weight * split).sum((2, 3, 4), keepdim=True)
+    spread = (weight * (split - mean) ** 2).sum((2, 3, 4), keepdim=True)
+    wanted = (area * (split - mean) / (spread + layer.eps).sqrt()).flatten(1, 2)
+    wanted = wanted * layer.weight[:, None, None] + layer.bias[:, None, None]
+    assert torch.allclose(regional_norm(layer, x, [area], x), wanted, atol=1e-4)

@@ -37,21 +37,42 @@ class RegionalNorm:
         held = self.ownership.held(self.kin, call.grid(x), x)
         if not rows or len(held) == 1:
             return y
-        styled = y.clone()
-        styled[rows] = normalized(layer, x[rows], [one.area for one in held], x[rows])
-        return styled
+        areas, seen = [one.area for one in held], x[rows]
+        made = normalized(layer, seen, areas, seen)
+        if len(rows) == len(x):
+            return made
+        return y.index_copy(0, torch.tensor(rows, device=y.device), made)
 
 
 def normalized(layer: nn.GroupNorm, x: Tensor, areas: Sequence[Tensor], like: Tensor) -> Tensor:
     """GroupNorm of x [rows, C, h, w] with the statistics of `like` for each of `areas` [h, w].
 
-    The layer itself where one area is everything and `like` is `x`.
+    The layer itself, but for rounding, where one area is everything and `like` is `x`. A row at a
+    time, so that a row's bits do not depend on how many there are.
     """
-    split, given = (one.unflatten(1, (layer.num_groups, -1)) for one in (x, like))
-    total = torch.zeros_like(split)
-    for area in areas:
-        weight = area / (area.sum() * split.shape[2])
-        mean = (weight * given).sum((2, 3, 4), keepdim=True)
-        spread = (weight * (given - mean) ** 2).sum((2, 3, 4), keepdim=True)
-        total += area * (split - mean) / (spread + layer.eps).sqrt()
-    return total.flatten(1, 2) * layer.weight[:, None, None] + layer.bias[:, None, None]
+    area = torch.stack(tuple(areas)).flatten(1).float()  # [R, N]
+    made = torch.empty_like(x)
+    last = (one.permute(0, 2, 3, 1).flatten(1, 2) for one in (x, like.expand_as(x)))
+    for row, (own, seen) in enumerate(zip(*last, strict=True)):
+        made[row] = _normalized(layer, own, area, seen).T.unflatten(1, x.shape[2:])
+    return made
+
+
+def _normalized(layer: nn.GroupNorm, x: Tensor, area: Tensor, like: Tensor) -> Tensor:
+    """A row [N, C], channels last as where it comes from.
+
+    Areas [R, N] enter through products alone, so their number costs hardly anything.
+    """
+
+    def grouped(by_channel: Tensor) -> Tensor:
+        """[…, C], each the mean of its group's."""
+        mean = by_channel.unflatten(-1, (layer.num_groups, -1)).mean(-1)
+        return mean.repeat_interleave(x.shape[1] // layer.num_groups, -1)
+
+    share = area / area.sum(1, keepdim=True)
+    middle = grouped(like.float().mean(0))  # squares of what is far from 0 would lose bits
+    like = like.float() - middle
+    mean = grouped(share @ like)  # [R, C]
+    gain = (grouped(share @ like.square()) - mean.square() + layer.eps).rsqrt() * layer.weight
+    offset = torch.addmm(layer.bias.float(), area.T, -(mean + middle) * gain)
+    return torch.addcmul(offset, x.float(), area.T @ gain)
