@@ -61,7 +61,7 @@ class SinglePass:
     @dataclass(frozen=True)
     class Options:
         guidance: float | None = None  # w in eps_- + w (eps_+ - eps_-); None: by kind of style
-        structure: float = 0.4  # how strongly the photo's layout holds, 0 to 1
+        structure: float = 0.25  # how strongly the photo's layout holds, 0 to 1
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
         norms_apart: bool | None = None  # GroupNorm by style; None: but for pictures alone
