@@ -85,3 +85,19 @@ def test_no_threads_are_left_behind() -> None:
     before = threading.active_count()
     Classic().segment(picture, Prompt(boxes=(tuple(map(float, box)),)))
     assert threading.active_count() == before
+
+
+def test_edges_of_a_huge_photo_are_found_smaller_and_lie_where_they_are(monkeypatch) -> None:
+    from locstyle_plugins.classic import edges
+
+    photo = np.full((401, 603, 3), (60, 90, 150), np.uint8)
+    cv2.circle(photo, (300, 200), 120, (200, 60, 50), -1)
+    small = cv2.resize(photo, (60, 40), interpolation=cv2.INTER_AREA)
+    labels = (small[..., 0] > 130).astype(np.intp)
+    whole = edges.drawn_to_edges(labels, photo)
+    monkeypatch.setattr(edges, "MOST", photo.shape[0] * photo.shape[1] // 4)
+    halved = edges.drawn_to_edges(labels, photo)
+    assert halved.shape == whole.shape and halved.dtype == whole.dtype
+    near = cv2.dilate((photo[..., 0] > 130).astype(np.uint8), np.ones((7, 7)))
+    near -= cv2.erode((photo[..., 0] > 130).astype(np.uint8), np.ones((7, 7)))
+    assert np.array_equal(np.maximum(halved, 0)[near == 0], np.maximum(whole, 0)[near == 0])
