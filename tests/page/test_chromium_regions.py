@@ -142,6 +142,30 @@ def test_a_refusal_stays_where_it_is_until_its_region_changes(tab: Tab, tmp_path
     alert.wait_for(state="detached")
 
 
+def test_the_edits_own_words_steps_and_colours_are_in_the_recipe(tab: Tab) -> None:
+    tab.page.mouse.click(*tab.at(*IN_SKY))
+    tab.page.get_by_text("The whole edit").click()
+    whole = tab.page.locator(".whole")
+    whole.get_by_label("Prompt").fill("a house")
+    whole.get_by_label("Without").fill("people")
+    whole.get_by_label("Steps", exact=True).fill("7")
+    whole.get_by_label("Colours").select_option(label="the photo’s")
+    card = tab.page.locator(".card")
+    card.get_by_label("Without").fill("clouds")
+    card.get_by_label("Colours").select_option(label="as drawn")
+    assert tab.js("store.doc.value.rest") | {"backbone": 0} == {
+        "backbone": 0, "prompt": "a house", "negative": "people", "steps": 7, "palette": 0,
+    }  # fmt: skip
+    region = tab.js("store.part.value.region")
+    assert (region["negative"], region["palette"]) == ("clouds", "drawn")
+    with tab.page.expect_request("**/api/preview") as request:
+        give(tab)
+    asked = request.value.post_data_json["recipe"]
+    assert asked["regions"][0]["negative"] == "clouds" and asked["palette"] == 0
+    card.get_by_label("Colours").select_option(label="as the edit")
+    assert "palette" not in tab.js("store.part.value.region")
+
+
 def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> None:
     three(tab)
     tab.page.locator(".pick").nth(1).click()

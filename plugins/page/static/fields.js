@@ -35,6 +35,27 @@ export function Text({label, value, hint, onChange}) {
     </label>`;
 }
 
+const PALETTES = [['', 'auto'], ['drawn', 'as drawn'], ['0', 'the photo’s'], ['0.5', 'half and half'], ['1', 'the style’s']];
+
+/** Whose colours are drawn. @param {{value: number | string | undefined, usual: string,
+ *   onChange: (value: number | string | undefined) => void}} props */
+export function Palette({value, usual, onChange}) {
+  const said = value === undefined ? '' : String(value);
+  const known = PALETTES.some(([one]) => one === said);
+  const choose = (/** @type {any} */ event) => {
+    const to = event.target.value;
+    onChange(to === '' ? undefined : to === 'drawn' ? to : Number(to));
+  };
+  return html`
+    <label class=${`field text ${said && 'said'}`}>
+      <span class="label">Colours</span>
+      <select value=${said} onChange=${choose}>
+        ${PALETTES.map(([one, words]) => html`<option value=${one} selected=${one === said}>${one ? words : usual}</option>`)}
+        ${!known && html`<option value=${said} selected>${said}</option>`}
+      </select>
+    </label>`;
+}
+
 /** When a style acts, as shares of the schedule: 0 is the noisy start.
  * @param {{value: [number, number] | undefined, onChange: (value: [number, number] | undefined) => void}} props */
 export function Window({value, onChange}) {

@@ -1,7 +1,7 @@
 // What one region says: style, strength, words, and how it is drawn.
 import {html} from './ui.js';
 import {IconButton} from './icons.js';
-import {Slider, Text, Window} from './fields.js';
+import {Palette, Slider, Text, Window} from './fields.js';
 import {withRegion} from './document.js';
 import {remove} from './regions.js';
 import {styleOf} from './styling.js';
@@ -19,6 +19,8 @@ export function RegionFields({one}) {
         <${Slider} label="Strength" value=${region.strength} usual=${1} least=${0} most=${2} step=${0.05}
                    onChange=${put('strength')} />`}
       <${Text} label="Prompt" value=${region.prompt} hint=${hint(region)} onChange=${put('prompt')} />
+      <${Text} label="Without" value=${region.negative} hint="what is not to be drawn" onChange=${put('negative')} />
+      <${Palette} value=${region.palette} usual="as the edit" onChange=${put('palette')} />
       <${Slider} label="Structure" value=${region.structure} usual=${null} least=${0} most=${1} step=${0.05}
                  onChange=${put('structure')} />
       <${Slider} label="Feather" value=${region.feather} usual=${usual('feather', 2)} least=${0} most=${64} step=${1}

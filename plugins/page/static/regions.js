@@ -3,6 +3,7 @@ import {html} from './ui.js';
 import {Icon, IconButton} from './icons.js';
 import {Thumbnail} from './thumbnail.js';
 import {RegionFields} from './region.js';
+import {WholeEdit} from './whole.js';
 import {isStyled, moved, removed, withPart} from './document.js';
 import {bring, give, styleOf} from './styling.js';
 import * as store from './store.js';
@@ -30,6 +31,7 @@ export function Regions() {
       ${parts.length > 0 && store.selected.value === null && html`
         <p class="starts"><span class="swatch dashed"></span>Your next click or stroke starts a new region.</p>`}
       <ul>${parts.map((one) => html`<${Card} key=${one.key} one=${one} />`)}</ul>
+      <${WholeEdit} />
       <${Problems} problems=${store.problems.value.get(0)} />
     </section>`;
 }

@@ -17,7 +17,7 @@ export interface Styling { style: string; strength?: number; window?: [number, n
 export interface RecipeRegion {
   mask: string | Record<string, unknown>; style?: string; strength?: number; prompt?: string;
   negative?: string; window?: [number, number]; feather?: number; paste_feather?: number;
-  guidance?: number; structure?: number; detail?: number; styles?: Styling[];
+  guidance?: number; structure?: number; palette?: number | string; detail?: number; styles?: Styling[];
 }
 export interface Recipe {
   locstyle: number; image: string; regions: RecipeRegion[];
