@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 import locstyle as ls
 
-from . import routes_look, routes_run
+from . import routes_look, routes_results, routes_run, routes_styles
 from .assets import Assets
 from .desk import Desk
 from .guard import Guard
@@ -40,7 +40,9 @@ def make_app(desk: Desk) -> Guard:
     routes = [
         *Assets(STATIC).routes(),
         *routes_look.routes(),
+        *routes_styles.routes(),
         *routes_run.routes(),
+        *routes_results.routes(),
     ]
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_lifespan)
     app.state.desk = desk

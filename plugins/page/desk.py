@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from threading import Lock, Timer
 from typing import Any  # plain data
@@ -21,12 +22,13 @@ from .painter import Painter
 from .portfolio import Portfolio
 from .refusals import Refusal, not_found
 from .startup import Startup
+from .uploads import sweep
 
 WAKES_AFTER = 0.6
 """Seconds after the first picture was sent, before torch is loaded."""
 
-WARM_UP = "load"
-"""The kind of the errand that loads the model; no client asks for it."""
+WARM_UP, FORETELL = "load", "foretell"
+"""Kinds of errands that are the server's own: they load the model, and say how long a run takes."""
 
 
 class Desk:
@@ -70,6 +72,11 @@ class Desk:
             **self._first(),
         }
 
+    def begin(self) -> None:
+        """What is better done before anybody asks: the photo is looked at, old uploads go."""
+        self.hello()
+        self.sweep()
+
     def say_goodbye(self) -> None:
         """Ends the event streams, and cancels everything."""
         self.events.add("bye", {}, last=True)
@@ -82,6 +89,11 @@ class Desk:
         self.say_goodbye()
         self.side_line.close()
         self.line.close()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Removes uploads that nobody needs any more."""
+        sweep(self.uploads, self.read_state()["state"])
 
     def open(self, path: Path, image: str) -> Opened:
         """The photo in a file, which a recipe calls `image`."""
@@ -97,12 +109,21 @@ class Desk:
     def wake(self) -> None:
         """Begins to load the model if nobody has; what fails is told when it is needed."""
         if self.easel.is_new and not any(e.kind == WARM_UP for e in self.line.all()):
-            self.line.add(Errand(WARM_UP, "", self.painter.warm_up))
+            self.line.add(Errand(WARM_UP, "", self._warm_up))
 
     def wake_soon(self) -> None:
         """As `wake`, once the picture that was just asked for is on its way."""
         if self.easel.is_new:
             Timer(WAKES_AFTER, self.wake).start()
+
+    def foretold(self, asked: ls.Edit, seconds: float = 2) -> dict[str, float]:
+        """How many seconds a preview and a render will take; nothing while the model is busy."""
+        do = partial(self.painter.foretell, asked)
+        errand = self.line.add(Errand(FORETELL, "", do))
+        errand.ended.wait(seconds)
+        errand.cancel()
+        found: dict[str, float] = errand.result or {}
+        return found
 
     def backbone(self, seconds: float = 120) -> ls.Backbone:
         """The model; waits for it where it is being loaded.
@@ -123,7 +144,11 @@ class Desk:
         return self.easel.backbone
 
     def jobs(self) -> list[Errand]:
-        found = [e for e in (*self.line.all(), *self.side_line.all()) if e.kind != WARM_UP]
+        found = [
+            e
+            for e in (*self.line.all(), *self.side_line.all())
+            if e.kind not in (WARM_UP, FORETELL)
+        ]
         return sorted(found, key=lambda errand: -errand.made)
 
     def job(self, id: str) -> Errand:
@@ -195,9 +220,15 @@ class Desk:
             )
         return found
 
+    def _warm_up(self, errand: Errand) -> None:
+        """Loads the model before anybody waits for it, and learns how fast it is here."""
+        self.painter.warm_up(errand)
+        if not any(one.state == "waiting" for one in self.line.all()):
+            self.painter.measure()
+
     def _model_changed(self) -> None:
         self.events.add("model", self.easel.to_dict())
 
     def _errand_changed(self, errand: Errand) -> None:
-        if errand.kind != WARM_UP:
+        if errand.kind not in (WARM_UP, FORETELL):
             self.events.add("job", errand.to_dict())

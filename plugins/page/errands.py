@@ -20,6 +20,8 @@ from .refusals import Refusal, spoken
 MOST_WAITING = 64
 KEPT = 64
 OPEN = ("waiting", "running")
+SHORT = ("preview", "foretell")
+"""Kinds that go before others."""
 
 
 class CalledOff(Exception):
@@ -39,6 +41,7 @@ class Errand:
         self.log = Log(most=5000)
         self.progress = Headway()
         self.picture: tuple[int, bytes] | None = None
+        self.ended = threading.Event()
         self._do: Callable[[Errand], Any] | None = do
         self._off = threading.Event()
         self._lock = threading.Lock()
@@ -110,6 +113,7 @@ class Errand:
     def _end(self, state: str) -> None:
         self.state, self._do = state, None
         self.log.add(state, self.to_dict(), last=True)
+        self.ended.set()
 
     def _warn(self, warning: Warning) -> None:
         said = spoken(warning)
@@ -119,7 +123,7 @@ class Errand:
 
 
 class Line:
-    """A thread that does errands; previews before others, each in the order they came."""
+    """A thread that does errands; short ones before others, each in the order they came."""
 
     def __init__(self, name: str, on_change: Callable[[Errand], None]) -> None:
         self._known: OrderedDict[str, Errand] = OrderedDict()
@@ -172,7 +176,7 @@ class Line:
             while not self._is_closed:
                 waiting = [e for e in self._known.values() if e.state == "waiting"]
                 if waiting:
-                    return min(waiting, key=lambda e: (e.kind != "preview", e.made))
+                    return min(waiting, key=lambda e: (e.kind not in SHORT, e.made))
                 self._news.wait()
         return None
 

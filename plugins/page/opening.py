@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any  # plain data
 
 import locstyle as ls
@@ -19,7 +15,6 @@ if TYPE_CHECKING:
     from .desk import Desk
 
 RECIPES = (".yaml", ".yml", ".json")
-_LONGEST = 100  # characters of an upload's name
 _KINDS = {"picture": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic")}
 _KINDS |= {"recipe": RECIPES, "style": (".safetensors",)}
 MOST_FILES = 2000
@@ -68,40 +63,6 @@ def folder_of(desk: Desk, text: str) -> dict[str, Any]:
     return {"path": desk.fence.shown(folder), "folders": folders, "files": files}
 
 
-async def keep_upload(desk: Desk, name: str, body: AsyncIterator[bytes]) -> Path:
-    """The bytes of an upload, whole, in the server's own folder under its digest and a plain name.
-
-    Raises:
-        Refusal: larger than is read, or more than there is room for.
-    """
-    most, digest, size = desk.startup.upload_bytes, hashlib.sha256(), 0
-    room = desk.startup.uploads_bytes - _held(desk.uploads)
-    with NamedTemporaryFile(dir=desk.uploads, prefix=".", delete=False) as file:
-        try:
-            async for chunk in body:
-                size += len(chunk)
-                if size > min(most, room):
-                    raise too_large(size, most) if size > most else _full(desk)
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            folder = desk.uploads / digest.hexdigest()[:16]
-            folder.mkdir(exist_ok=True)
-            os.replace(file.name, folder / plain_name(name))
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    return folder / plain_name(name)
-
-
-def plain_name(name: str) -> str:
-    """A file's name without folders and without what a name cannot hold."""
-    last = re.split(r"[/\\]", name)[-1]
-    kept = re.sub(r"[\x00-\x1f\x7f:|?*<>\"]", "", last).strip(" .")
-    stem, dot, suffix = kept.rpartition(".")
-    return f"{stem[:_LONGEST]}{dot}{suffix[:12]}" if stem else f"upload{dot}{suffix[:12] or '.bin'}"
-
-
 def too_large(size: int, most: int) -> Refusal:
     return Refusal(413, "TooLarge", f"more than {most / 2**20:g} MiB; that is the most read here")
 
@@ -110,15 +71,6 @@ def json_object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise malformed("the body is no JSON object")
     return data
-
-
-def _full(desk: Desk) -> Refusal:
-    said = f"no room for more uploads; remove some from {desk.uploads}"
-    return Refusal(413, "TooLarge", said)
-
-
-def _held(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*/*") if path.is_file())
 
 
 def _carried(desk: Desk, path: Path, shown: str) -> dict[str, Any]:

@@ -13,6 +13,11 @@ class Pace:
     def __init__(self) -> None:
         self._rate: dict[bool, float] = {}
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything ran yet."""
+        return bool(self._rate)
+
     def learn(self, job: Any, seconds: float) -> None:
         found = seconds / _work(job)
         before = self._rate.get(job.edit.quick, found)

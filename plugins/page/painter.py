@@ -41,11 +41,28 @@ class Painter:
         self._results = results
         self._resolving = RLock()
         self.pace = Pace()
+        self._speed: ls.Speed | None = None
 
     def warm_up(self, errand: Errand) -> None:
         """Loads the model before anybody waits for it."""
         errand.phase("load")
         self._easel.editor()
+
+    def measure(self) -> None:
+        """Learns how fast the model is on this machine, if no run before has."""
+        self._speed = ls.Speed.of(self._easel.editor().backbone)
+
+    def foretell(self, asked: ls.Edit, errand: Errand) -> dict[str, float]:
+        """How many seconds a preview and a render will take, before anything ran."""
+        errand.check()
+        editor = self._easel.editor()
+        if self._speed is None:
+            self.measure()
+        found = {}
+        for kind, edit in (("preview", asked.previewed()), ("render", asked)):
+            frames = editor.forecast(self.resolve(edit, editor), speed=self._speed)
+            found[kind] = round(sum(frame.seconds or 0.0 for frame in frames), 1)
+        return found
 
     def draw(self, asked: ls.Edit, quick: bool, errand: Errand) -> dict[str, Any]:
         """A preview or a render, kept among the results."""

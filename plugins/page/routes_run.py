@@ -1,9 +1,8 @@
-"""Routes about running edits, results, texts and the autosaved state."""
+"""Routes about running edits, what happens meanwhile, and the autosaved state."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any  # plain data
 
 from starlette.concurrency import run_in_threadpool
@@ -18,12 +17,9 @@ from .desk import Desk
 from .errands import Errand
 from .events import Log
 from .hearing import heard
-from .painter import Saving, check_saving, preview_errand, render_errand
-from .portfolio import Work
+from .painter import preview_errand, render_errand
 from .refusals import Refusal, malformed, not_found, spoken
-from .routes_look import accepted, shown
-
-FORMS = ("command", "yaml", "json", "python")
+from .routes_look import accepted
 
 
 def routes() -> list[Route]:
@@ -38,15 +34,6 @@ def routes() -> list[Route]:
         Route("/api/jobs/{id}/events", job_events),
         Route("/api/jobs/{id}/picture", job_picture),
         Route("/api/jobs/{id}/cancel", cancel, methods=["POST"]),
-        Route("/api/results", results),
-        Route("/api/results/{id}", forget, methods=["DELETE"]),
-        Route("/api/results/{id}", result),
-        Route("/api/results/{id}/preview", result_preview),
-        Route("/api/results/{id}/tiles/{level:int}/{column:int}/{row:int}", result_tile),
-        Route("/api/results/{id}/save", save_result, methods=["POST"]),
-        Route("/api/save", save_recipe_as_picture, methods=["POST"]),
-        Route("/api/recipes/save", save_recipe, methods=["POST"]),
-        Route("/api/as", written_as, methods=["POST"]),
         Route("/api/state", write_state, methods=["PUT"]),
         Route("/api/state", read_state),
     ]
@@ -108,60 +95,6 @@ async def cancel(request: Request) -> Response:
     return JSONResponse(errand.to_dict())
 
 
-async def results(request: Request) -> Response:
-    return JSONResponse({"results": desk_of(request).portfolio.all()})
-
-
-async def result(request: Request) -> Response:
-    return JSONResponse(desk_of(request).portfolio.told(_work(request)))
-
-
-async def result_preview(request: Request) -> Response:
-    return shown(_work(request).preview)
-
-
-async def result_tile(request: Request) -> Response:
-    return shown(await run_in_threadpool(desk_of(request).portfolio.tile, **request.path_params))
-
-
-async def forget(request: Request) -> Response:
-    desk_of(request).portfolio.forget(request.path_params["id"])
-    return JSONResponse({})
-
-
-async def save_result(request: Request) -> Response:
-    desk, work, data = desk_of(request), _work(request), await body_of(request)
-    how = field(data, "recipe", str, "full")
-    return await run_in_threadpool(_save, desk, work, work.asked, data, how)
-
-
-async def save_recipe_as_picture(request: Request) -> Response:
-    desk, data = desk_of(request), await body_of(request)
-    asked = await run_in_threadpool(edit_of, desk, data)
-    how = field(data, "carried", str, "full")
-    return await run_in_threadpool(_save, desk, None, asked, data, how)
-
-
-async def save_recipe(request: Request) -> Response:
-    desk, data = desk_of(request), await body_of(request)
-    return JSONResponse(await run_in_threadpool(_save_recipe, desk, data))
-
-
-async def written_as(request: Request) -> Response:
-    desk, data = desk_of(request), await body_of(request)
-    asked = await run_in_threadpool(edit_of, desk, data)
-    form, output = field(data, "form", str), field(data, "output", str, "out.png")
-    if form not in FORMS:
-        raise malformed(f"form: give one of {', '.join(FORMS)}")
-    if form == "command":
-        return JSONResponse({"text": ls.as_command(asked, output=output)})
-    if form == "python":
-        return JSONResponse({"text": ls.as_python(asked, output=output)})
-    if form == "yaml":
-        return JSONResponse({"text": asked.to_yaml()})
-    return JSONResponse({"text": json.dumps(asked.to_dict(), ensure_ascii=False, indent=1)})
-
-
 async def read_state(request: Request) -> Response:
     return JSONResponse(await run_in_threadpool(desk_of(request).read_state))
 
@@ -175,10 +108,6 @@ async def write_state(request: Request) -> Response:
 
 def _job(request: Request) -> Errand:
     return desk_of(request).job(request.path_params["id"])
-
-
-def _work(request: Request) -> Work:
-    return desk_of(request).portfolio.find(request.path_params["id"])
 
 
 def _after(request: Request) -> int | None:
@@ -236,48 +165,18 @@ def _validate(desk: Desk, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimate(desk: Desk, data: dict[str, Any]) -> dict[str, Any]:
+    """From what ran before, else foretold from the model's speed on this machine."""
     asked = edit_of(desk, data)
     said: dict[str, Any] = {"preview": None, "render": None, "device": None, "because": "unknown"}
     if desk.easel.backbone is None:
         return said
+    said["device"] = str(desk.easel.backbone.device)
+    if not desk.painter.pace.is_known:
+        found = desk.foretold(asked)
+        return {**said, **found, "because": "foretold" if found else "unknown"}
     editor, pace = desk.easel.editor(), desk.painter.pace
     with heard(lambda warning: None):
         drawn = desk.painter.resolve(asked, editor)
         quick = desk.painter.resolve(asked.previewed(), editor)
     found = {"preview": pace.seconds(quick), "render": pace.seconds(drawn)}
-    because = "unknown" if found["render"] is None else "measured"
-    return {**said, **found, "device": str(editor.backbone.device), "because": because}
-
-
-def _save(
-    desk: Desk, work: Work | None, asked: ls.Edit, data: dict[str, Any], how: str
-) -> Response:
-    if how not in ("full", "names", "none"):
-        raise malformed("what the picture carries: give full, names or none")
-    shown_path = field(data, "path", str)
-    path = desk.fence.path(shown_path, "output")
-    if path.resolve().is_relative_to(desk.fence.kept.resolve()):
-        raise ls.OutputError(f"{shown_path}: lies among the server's own files", place="output")
-    with ls.at("output", lead=""):
-        fenced = desk.fence.edit(asked)
-        photo = desk.library.shelf.photo(str(fenced.image))
-        check_saving(path, shown_path, field(data, "force", bool, False), fenced, photo)
-    do = partial(desk.painter.save, work, asked, Saving(path, shown_path, how))
-    return accepted(desk.line.add(Errand("save", str(data.get("client", "")), do)))
-
-
-def _save_recipe(desk: Desk, data: dict[str, Any]) -> dict[str, Any]:
-    asked, shown_path = edit_of(desk, data), field(data, "path", str)
-    path = desk.fence.path(shown_path, "output")
-    if path.suffix.lower() not in (".yaml", ".yml", ".json"):
-        raise ls.OutputError(f"{shown_path}: a recipe is .yaml or .json", place="output")
-    fenced = desk.fence.edit(asked)
-    ls.check_output(path, [desk.fence.root / f for f in fenced.files], suffixes=(path.suffix,))
-    if path.exists() and not field(data, "force", bool, False):
-        raise Refusal(
-            409, "Exists", f"{shown_path} is there already", place="output", path=shown_path
-        )
-    moved = fenced.seen_from(path.parent)
-    is_json = path.suffix.lower() == ".json"
-    ls.write_atomic(path, (json.dumps(moved.to_dict()) if is_json else moved.to_yaml()).encode())
-    return {"path": shown_path}
+    return {**said, **found, "because": "measured"}

@@ -39,7 +39,7 @@ def serve(
         OutputError: the port is taken.
     """
     with hearing(), bound(port) as listening, contextlib.closing(Desk(startup, host)) as desk:
-        threading.Thread(target=desk.hello, name="locstyle-page-first", daemon=True).start()
+        threading.Thread(target=desk.begin, name="locstyle-page-first", daemon=True).start()
         tell(f"http://127.0.0.1:{listening.getsockname()[1]}/#token={startup.token}")
         from .app import run
 

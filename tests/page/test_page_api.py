@@ -252,6 +252,34 @@ def test_what_is_right_has_no_errors_and_can_be_estimated(client, recipe):
     assert said["preview"] >= 0 and said["render"] >= 0 and said["device"] == "cpu"
 
 
+def test_how_long_it_takes_is_foretold_before_anything_ran(folder, tmp_path, recipe):
+    with serving(folder, kept=tmp_path / "kept") as served:
+        client = Client(served)
+        assert client.post("/api/estimate", {"recipe": recipe}).data["because"] == "unknown"
+        served.desk.backbone()
+        said = client.post("/api/estimate", {"recipe": recipe | {"steps": 40}}).data
+        assert said["because"] == "foretold" and 0 < said["preview"] < said["render"]
+        assert client.get("/api/jobs").data["jobs"] == []
+        wrong = recipe | {"regions": [{"mask": "box:900,900,999,999", "style": "mine.safetensors"}]}
+        assert client.post("/api/estimate", {"recipe": wrong}).data["render"] is None
+
+
+def test_old_uploads_go_when_a_server_begins_and_when_it_ends(folder, tmp_path):
+    import os
+
+    def old(client: Client, data: bytes) -> Path:
+        sent = client.post("/api/upload?name=a.png", raw=data).data["photo"]["image"]
+        os.utime(sent, (0, 0))
+        return Path(sent)
+
+    pictures = [(folder / name).read_bytes() for name in ("photo.png", "painting.png")]
+    with serving(folder, kept=tmp_path / "kept") as served:
+        named, other = (old(Client(served), data) for data in pictures)
+        sent = {"revision": 0, "state": {"image": str(named)}}
+        assert Client(served).call("PUT", "/api/state", sent).status == 200
+    assert named.exists() and not other.parent.exists()
+
+
 def test_the_recipe_can_be_taken_elsewhere(client, recipe):
     texts = {
         form: client.post("/api/as", {"recipe": recipe, "form": form}).data["text"]
