@@ -13,7 +13,7 @@ from PIL import Image
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.scene import SceneStyle
-from locstyle.job.texts import region_text
+from locstyle.job.texts import region_texts
 from locstyle.testing import CONTEXT, random_style
 
 FUSIONS = ["vct", "singlepass", "diffstyler"]
@@ -149,7 +149,7 @@ def test_texts_and_interventions_switch_at_the_same_noise(
         "all", styles=[ls.Styling(parts[0], 1, (0, 0.5)), ls.Styling(parts[1], 1, (0.5, 1))]
     )
     edit = ls.Edit(np.zeros((32, 32, 3), np.uint8), (region,))
-    text = region_text(region, parts, edit, editor.backbone, schedule, 0)
+    text = region_texts(region, parts, edit, editor.backbone, schedule, 0)[0]
     for t in schedule.timesteps:
         call = ls.Call(schedule.fraction(t), t, (), (8, 8))
         acting = [

@@ -16,9 +16,14 @@ from locstyle.engine.seal import Seal
 from locstyle.engine.sites import Sites
 from locstyle.engine.tiles import Tile
 from locstyle.engine.turns import Turns
+from locstyle.style import Delta
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+TextDeltas = Mapping[str, Sequence[tuple[Delta, float]]]
+"""By text site, updates of its weight with how strongly each acts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +46,11 @@ class Backbone(Protocol):
 
     `family` decides which styles fit. `native` is the image side in pixels it was trained at,
     `working` that of the largest square it draws well in one pass, `factor` the pixels per latent
-    pixel, `multiple` what image sides must be a multiple of. `turns` keeps callers apart: `attach`
-    and `predict` take one each, and who needs several in a row, or changes the model in a way of
-    its own, takes one around them all. `seal` tells whether anybody changed the weights since they
-    were loaded.
+    pixel, `multiple` what image sides must be a multiple of. `sites` are the layers of the
+    denoising network, `text_sites` those of its text encoders that a style may change. `turns`
+    keeps callers apart: `attach` and `predict` take one each, and who needs several in a row, or
+    changes the model in a way of its own, takes one around them all. `seal` tells whether anybody
+    changed the weights since they were loaded.
     """
 
     family: str
@@ -56,6 +62,7 @@ class Backbone(Protocol):
     prediction: Prediction
     alphas: Tensor
     sites: Sites
+    text_sites: Sites
     seal: Seal
     turns: Turns
 
@@ -87,10 +94,16 @@ class Backbone(Protocol):
         way that they fit together: no part has a tone of its own."""
         ...
 
-    def text(self, prompt: str, words: Mapping[str, Tensor] | None = None) -> Text:
+    def text(
+        self,
+        prompt: str,
+        words: Mapping[str, Tensor] | None = None,
+        deltas: TextDeltas | None = None,
+    ) -> Text:
         """The encoded prompt; placeholders of `words` in it stand for those vectors [n, dim].
 
-        Gradients reach vectors that require them; nothing else is touched.
+        `deltas` change the text encoders for the length of the call. Gradients reach vectors that
+        require them; nothing else is touched.
 
         Raises:
             StyleError: vectors of another width than this text encoder's.
@@ -126,7 +139,7 @@ class Backbone(Protocol):
         ...
 
     def layer(self, name: str) -> nn.Module:
-        """The module at a site, by the site's name; frozen, and never changed."""
+        """The module at a site, of text encoders too, by its name; frozen, and never changed."""
         ...
 
     def replacing(self, layers: Mapping[str, nn.Module]) -> AbstractContextManager[None]:

@@ -19,7 +19,7 @@ from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
-from locstyle.job.texts import region_text, text_of
+from locstyle.job.texts import region_texts, text_of
 from locstyle.masks import Partition
 
 if TYPE_CHECKING:
@@ -174,15 +174,15 @@ def _regions(
     following = iter(references)
     for index in frame.regions:
         region, styles = job.edit.regions[index], job.styles[index]
-        negative = job.edit.negative if region.negative is None else region.negative
+        text, negative = region_texts(region, styles, job.edit, backbone, schedule, index)
         yield SceneRegion(
             styles=tuple(
                 SceneStyle(style, one.strength, Window(*one.window), next(following))
                 for one, style in zip(region.stylings, styles, strict=True)
                 if one.strength  # at 0 it is no style, in every fusion
             ),
-            text=region_text(region, styles, job.edit, backbone, schedule, index),
-            negative=text_of(backbone, negative, f"regions[{index}].negative"),
+            text=text,
+            negative=negative,
             guidance=region.guidance,
             structure=region.structure,
         )

@@ -125,11 +125,10 @@ def _of_picture(picture: Any) -> Style:
 
 def _check_kinds(style: Style, given: Any, fusion: Fusion, name: str, host: Host) -> None:
     """Refuses a style the fusion cannot use, naming those that can."""
-    if style.kinds <= fusion.carries:
+    kinds = style.kinds - {"text"}  # is said before any fusion looks
+    if kinds <= fusion.carries:
         return
-    able = [
-        other for other in host.names("fusions") if style.kinds <= _said(host, other, "carries")
-    ]
+    able = [other for other in host.names("fusions") if kinds <= _said(host, other, "carries")]
     hint = " or ".join(f"--fusion {other}" for other in able) or "no installed fusion"
     raise RecipeError(
         f"{style.name!r} carries {_listed(style.kinds)}, fusion {name!r} uses "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,21 +15,30 @@ from locstyle.errors import LocstyleWarning
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit, Region
-    from locstyle.engine.backbone import Backbone, Text
+    from locstyle.engine.backbone import Backbone, Text, TextDeltas
     from locstyle.engine.schedule import Schedule
-    from locstyle.style import Style
+    from locstyle.style import Delta, Style
 
 
-def region_text(
+def region_texts(
     region: Region,
     styles: Sequence[Style],
     edit: Edit,
     backbone: Backbone,
     schedule: Schedule,
     index: int,
-) -> Timed:
-    """The text of region number `index`; one per timestep where its styles come and go."""
-    speaker = _Speaker(region, styles, edit, backbone, f"regions[{index}].prompt")
+) -> tuple[Timed, Timed]:
+    """The text and the negative text of region number `index`; one per timestep where its styles
+    come and go."""
+    speaker = _Speaker(region, styles, edit, backbone, f"regions[{index}]")
+    text = _over_time(region, schedule, speaker.text)
+    if any(style.text for style in styles):
+        return text, _over_time(region, schedule, speaker.negative)
+    return text, speaker.negative(())
+
+
+def _over_time(region: Region, schedule: Schedule, said: Callable[[Sequence[int]], Text]) -> Timed:
+    """What is said of the numbers of those styles that act."""
     texts: dict[tuple[int, ...], Text] = {}
     over_time = {}
     for t in schedule.timesteps:
@@ -39,16 +48,20 @@ def region_text(
             if Window(*one.window).holds(schedule.fraction(t))
         )
         if acting not in texts:
-            texts[acting] = speaker.text(acting)
+            texts[acting] = said(acting)
         over_time[t] = texts[acting]
     return over_time if len(texts) > 1 else over_time[schedule.noisiest]
 
 
 def text_of(
-    backbone: Backbone, prompt: str, where: str, words: Mapping[str, Tensor] | None = None
+    backbone: Backbone,
+    prompt: str,
+    where: str,
+    words: Mapping[str, Tensor] | None = None,
+    deltas: TextDeltas | None = None,
 ) -> Text:
     """A prompt's text; warns of one that is too long, with its place in the recipe."""
-    text = backbone.text(prompt, words)
+    text = backbone.text(prompt, words, deltas) if deltas else backbone.text(prompt, words)
     if text.cut:
         said = f"longer than the text window; cut: {text.cut!r}"
         warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
@@ -76,22 +89,41 @@ class _Speaker:
             learned = [number for number, style in enumerate(self._styles) if style.words]
             words = {k: v for number in learned for k, v in self._styles[number].words.items()}
             heard = max((strengths[n] for n in learned if n in acting), default=0.0)
-            return self._said(self._region.prompt, words, heard if learned else 1.0)
+            return self._said(self._region.prompt, words, heard if learned else 1.0, acting)
         spoken = [n for n in acting if self._styles[n].trigger]
         if not spoken:
             pictures = [self._styles[n].kinds == {"reference"} for n in acting]
             silent = bool(pictures) and all(pictures)
-            return self._said("" if silent else self._edit.prompt, {}, 1.0)
-        texts = [self._triggered(self._styles[n], strengths[n]) for n in spoken]
+            return self._said("" if silent else self._edit.prompt, {}, 1.0, acting)
+        texts = [self._triggered(n) for n in spoken]
         return _mean(texts, [strengths[n] for n in spoken])
 
-    def _triggered(self, style: Style, strength: float) -> Text:
-        prompt = self._edit.prompt
-        said = f"{style.trigger} of {prompt}" if prompt else style.trigger
-        return self._said(said, style.words, strength if style.words else 1.0)
+    def negative(self, acting: Sequence[int]) -> Text:
+        """The region's negative prompt, else the edit's, as the acting styles hear it."""
+        own, place = self._region.negative, f"{self._where}.negative"
+        prompt = self._edit.negative if own is None else own
+        return text_of(self._backbone, prompt, place, None, self._heard_by(acting))
 
-    def _said(self, prompt: str, words: Mapping[str, Tensor], strength: float) -> Text:
-        text = text_of(self._backbone, prompt, self._where, words)
+    def _heard_by(self, acting: Sequence[int]) -> TextDeltas:
+        """What these styles change in the text encoders, each as strongly as it acts."""
+        found: dict[str, list[tuple[Delta, float]]] = {}
+        for number in acting:
+            strength = self._region.stylings[number].strength
+            for site, delta in self._styles[number].text.items() if strength else ():
+                found.setdefault(site, []).append((delta, strength))
+        return found
+
+    def _triggered(self, number: int) -> Text:
+        prompt, style = self._edit.prompt, self._styles[number]
+        said = f"{style.trigger} of {prompt}" if prompt else style.trigger
+        strength = self._region.stylings[number].strength if style.words else 1.0
+        return self._said(said, style.words, strength, [number])
+
+    def _said(
+        self, prompt: str, words: Mapping[str, Tensor], strength: float, acting: Sequence[int]
+    ) -> Text:
+        place = f"{self._where}.prompt"
+        text = text_of(self._backbone, prompt, place, words, self._heard_by(acting))
         if strength == 1:
             return text
         empty = self._backbone.text("")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from locstyle.errors import StyleError
@@ -31,6 +32,11 @@ class Delta:
     @property
     def rank(self) -> int:
         return self.down.shape[0]
+
+    def to(self, dtype: torch.dtype) -> Delta:
+        """The same with its numbers in another dtype."""
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return replace(self, down=self.down.to(dtype), up=self.up.to(dtype), bias=bias)
 
     @property
     def weight(self) -> Tensor:

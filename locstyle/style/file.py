@@ -51,7 +51,9 @@ def read_style(
     _check_kind(file, family)
     header, tensors = _load(file)
     if "locstyle.format" in header:
-        return read_own(Match(file, header.get("family", ""), family), header, tensors, sites)
+        match = Match(file, header.get("family", ""), family)
+        text_sites = None if backbone is None else backbone.text_sites
+        return read_own(match, header, tensors, sites, text_sites)
     if is_embedding(tensors):
         return read_embedding(file, header, tensors, family)
     if sites is None:

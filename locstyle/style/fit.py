@@ -28,7 +28,7 @@ class Coverage:
     """Which keys of a style file act on a backbone: no key is dropped in silence.
 
     `applied` keys act. `unmatched` keys name a layer this backbone lacks. `unsupported` keys are in
-    a form we cannot apply (text encoders, DoRA, LoHa, …). `notes` say what had to be assumed.
+    a form we cannot apply (T-LoRA, VeRA, trained norms, …). `notes` say what had to be assumed.
     """
 
     applied: tuple[str, ...]

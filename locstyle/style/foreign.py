@@ -8,10 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from locstyle.errors import StyleError
 from locstyle.style.data import Delta
 from locstyle.style.fit import Coverage, Match
-from locstyle.style.keys import form_of, is_text_key, part_of, spellings
+from locstyle.style.keys import form_of, is_text_key, part_of, spellings, text_spellings
 from locstyle.style.scaling import Scaling
 from locstyle.style.style import Style
 from locstyle.style.updates import Beside, Updates
@@ -45,41 +44,59 @@ def read_foreign(
             a library that its form needs is not there.
     """
     match = Match(file, _made_for(header, tensors), beside.family)
-    table = spellings(site.name for site in beside.sites if site.shape)
-    modules, unsupported = _modules(tensors)
-    applied: list[str] = []
-    unmatched: list[str] = []
-    deltas: dict[str, Delta] = {}
     updates = Updates(match, Scaling(match, header, tensors), beside, tensors)
-    for module, parts in modules.items():
-        keys = [key for found in parts.values() for key in found]
-        name = table.get(module)
-        if any((form := form_of(key)) and not form.is_change for key in keys):
-            unsupported += keys
-        elif name is None:
-            unmatched += keys
-        elif name in deltas or any(len(parts[part]) > 1 for part in parts if part != "other"):
-            raise StyleError(f"{file}: several updates for {name}, one of them {keys[0]!r}")
-        else:
-            deltas[name] = updates.delta(name, parts)
-            applied += keys
-    coverage = Coverage(tuple(applied), tuple(unmatched), tuple(unsupported), updates.notes())
+    unet, text = _modules(tensors)
+    of_unet = _Found(updates, spellings(site.name for site in beside.sites if site.shape))
+    of_unet.take(unet)
+    of_text = _Found(updates, text_spellings([site.name for site in beside.text_sites]))
+    of_text.take(text)
+    lost = tuple(of_unet.unsupported + of_text.unsupported + of_text.unmatched)
+    applied = tuple(of_unet.applied + of_text.applied)
+    coverage = Coverage(applied, tuple(of_unet.unmatched), lost, updates.notes())
     match.require_some(coverage)
     meta = {ours: header[theirs] for theirs, ours in _META.items() if header.get(theirs)}
-    return Style(file.stem, beside.family or match.made_for, deltas, meta), coverage
+    family = beside.family or match.made_for
+    return Style(file.stem, family, of_unet.deltas, meta, text=of_text.deltas), coverage
 
 
-def _modules(tensors: Mapping[str, Tensor]) -> tuple[dict[str, dict[str, list[str]]], list[str]]:
-    """Keys by module and part, and those of text encoders."""
-    modules: dict[str, dict[str, list[str]]] = {}
-    text = []
+class _Found:
+    """What is found of a file among the sites of one network: deltas, and what became of keys."""
+
+    def __init__(self, updates: Updates, table: Mapping[str, str]) -> None:
+        self._updates, self._table = updates, table
+        self.deltas: dict[str, Delta] = {}
+        self.applied: list[str] = []
+        self.unmatched: list[str] = []
+        self.unsupported: list[str] = []
+
+    def take(self, modules: Mapping[str, Mapping[str, list[str]]]) -> None:
+        """Look at the keys of modules, by what they hold."""
+        for module, parts in modules.items():
+            keys = [key for found in parts.values() for key in found]
+            name = self._table.get(module)
+            if any((form := form_of(key)) and not form.is_change for key in keys):
+                self.unsupported += keys
+            elif name is None:
+                self.unmatched += keys
+            else:
+                self._updates.check_alone(name, self.deltas, parts)
+                self.deltas[name] = self._updates.delta(name, parts)
+                self.applied += keys
+
+
+_Modules = dict[str, dict[str, list[str]]]
+"""Keys by module and part."""
+
+
+def _modules(tensors: Mapping[str, Tensor]) -> tuple[_Modules, _Modules]:
+    """Those of the denoising network, and those of text encoders."""
+    unet: _Modules = {}
+    text: _Modules = {}
     for key in tensors:
-        if is_text_key(key):
-            text.append(key)
-            continue
         part = part_of(key)
-        modules.setdefault(part.module, {}).setdefault(part.name, []).append(key)
-    return modules, text
+        found = text if is_text_key(key) else unet
+        found.setdefault(part.module, {}).setdefault(part.name, []).append(key)
+    return unet, text
 
 
 def _made_for(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -13,7 +13,7 @@ Sites may also carry the numbers of the original latent-diffusion code (`input_b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 PartName = Literal["down", "up", "alpha", "other"]
@@ -83,7 +83,7 @@ _FORMS = (
 
 
 def is_text_key(key: str) -> bool:
-    """Whether the key belongs to a text encoder, which styles leave alone."""
+    """Whether the key belongs to a text encoder."""
     return _TEXT.match(key) is not None
 
 
@@ -105,7 +105,7 @@ def part_of(key: str) -> KeyPart:
 def reason(key: str) -> str:
     """Why a key cannot be applied, in a few words."""
     if is_text_key(key):
-        return "text encoder (a style acts on the UNet only)"
+        return "text encoder (no layer of this backbone's that its texts pass)"
     form = form_of(key)
     return form.name if form else "part of a layer whose other keys are in an unsupported form"
 
@@ -124,6 +124,25 @@ def spellings(names: Iterable[str]) -> dict[str, str]:
             known.append(name.removesuffix(".0"))
         for spelling in known:
             table[spelling] = table[spelling.replace(".", "_")] = name
+    return table
+
+
+def text_spellings(names: Sequence[str]) -> dict[str, str]:
+    """Every way a file may spell the sites of text encoders → the site name.
+
+    kohya numbers encoders only where there are two; who names none means the one there is.
+    """
+    table: dict[str, str] = {}
+    is_one = not any(name.startswith("text_encoder_2.") for name in names)
+    for name in names:
+        encoder, _, layer = name.partition(".")
+        number = 2 if encoder == "text_encoder_2" else 1
+        flat = f"text_model_{layer.replace('.', '_')}"
+        known = [name, f"{encoder}.text_model.{layer}", f"lora_te{number}_{flat}"]
+        known += [f"lycoris_te{number}_{flat}", f"lycoris_{encoder}_{flat}"]
+        if is_one:
+            known += [f"lora_te_{flat}", f"lycoris_te_{flat}", f"text_model.{layer}"]
+        table |= dict.fromkeys(known, name)
     return table
 
 

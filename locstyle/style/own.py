@@ -22,6 +22,7 @@ _KEYS = tuple(
     re.compile(rf"^(?P<kind>{kind})\.(?P<name>{name})(?P<part>{part})$")
     for kind, name, part in (
         ("deltas", ".+", r"\.(down|up|scale|bias)"),
+        ("text", ".+", r"\.(down|up|scale|bias)"),
         ("tokens", ".+", r"\.(k|v)"),
         ("references", r"\d+", r"\.(pixels|area)"),
         ("words", ".+", ""),
@@ -32,7 +33,11 @@ _Parts = Mapping[str, Mapping[str, Tensor]]
 
 
 def read_own(
-    match: Match, header: Mapping[str, str], tensors: Mapping[str, Tensor], sites: Sites | None
+    match: Match,
+    header: Mapping[str, str],
+    tensors: Mapping[str, Tensor],
+    sites: Sites | None,
+    text_sites: Sites | None = None,
 ) -> tuple[Style, Coverage]:
     """A file in our own format; the backbone's own checks apply only where one is given."""
     if header["locstyle.format"] != FORMAT:
@@ -42,7 +47,7 @@ def read_own(
         )
     if match.family is not None and match.made_for not in (match.family, ANY):
         raise StyleError(f"{match.file}: {match}; train the style again for this backbone")
-    kinds, coverage = _by_kind(tensors, sites)
+    kinds, coverage = _by_kind(tensors, {"text": text_sites}, sites)
     match.require_some(coverage)
     deltas = _deltas(match, kinds["deltas"], sites)
     meta = {key: value for key, value in header.items() if key not in STRUCTURE}
@@ -55,6 +60,7 @@ def read_own(
             references=_references(kinds["references"]),
             words={name: part[""] for name, part in kinds["words"].items()},
             tokens=_tokens(kinds["tokens"], sites),
+            text=_deltas(match, kinds["text"], text_sites),
         )
     except StyleError as error:
         raise StyleError(f"{match.file}: {error}") from error
@@ -62,14 +68,15 @@ def read_own(
 
 
 def _by_kind(
-    tensors: Mapping[str, Tensor], sites: Sites | None
+    tensors: Mapping[str, Tensor], others: Mapping[str, Sites | None], usual: Sites | None
 ) -> tuple[dict[str, dict[str, dict[str, Tensor]]], Coverage]:
     kinds: dict[str, dict[str, dict[str, Tensor]]] = {
-        kind: {} for kind in ("deltas", "tokens", "references", "words")
+        kind: {} for kind in ("deltas", "tokens", "references", "words", "text")
     }
     applied, unmatched, unsupported = [], [], []
     for key, tensor in tensors.items():
         found = next(filter(None, (pattern.match(key) for pattern in _KEYS)), None)
+        sites = usual if found is None else others.get(found["kind"], usual)
         if found is None:
             unsupported.append(key)
         elif sites is not None and not _acts(found["kind"], found["name"], sites):
@@ -83,7 +90,7 @@ def _by_kind(
 
 def _acts(kind: str, name: str, sites: Sites) -> bool:
     """Whether the backbone has what the tensor changes."""
-    if kind == "deltas":
+    if kind in ("deltas", "text"):
         return name in sites and bool(sites[name].shape)
     return kind != "tokens" or (name in sites and sites[name].role == "cross")
 

@@ -18,7 +18,7 @@ from locstyle.files import write_atomic
 from locstyle.style.data import Delta, Tokens, check_words
 from locstyle.style.preview import opened, thumbnail
 from locstyle.style.reference import SIDE, Reference
-from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors
+from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors, of_deltas
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,6 +38,7 @@ class Style:
     It carries one or more kinds of data. `deltas` change layers, by site name. `references` are
     pictures that show the style. `words` are vectors [n, d] that stand for a placeholder in a
     prompt, n tokens long. `tokens` are extra keys and values, by name of the cross-attention site.
+    `text` changes text encoders, by name of the text site, while a region's texts are encoded.
     `meta` holds free text about it; our own encoders write base_digest, trigger, encoder, options,
     made_by, licence, preview, seed and scale: the picture's pixels to a working pixel, as it was
     learned.
@@ -53,6 +54,7 @@ class Style:
     references: tuple[Reference, ...] = ()
     words: Mapping[str, Tensor] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
+    text: Mapping[str, Delta] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         taken = sorted(STRUCTURE & set(self.meta))
@@ -92,13 +94,14 @@ class Style:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """What it carries, of "deltas", "reference", "words" and "tokens"; a fusion says which of
-        these it can use."""
+        """What it carries, of "deltas", "reference", "words", "tokens" and "text"; a fusion says
+        which of these it can use, but for "text", which acts before any fusion."""
         held = {
             "deltas": self.deltas,
             "reference": self.references,
             "words": self.words,
             "tokens": self.tokens,
+            "text": self.text,
         }
         return frozenset(kind for kind, data in held.items() if data)
 
@@ -119,12 +122,14 @@ class Style:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of its file by name: `deltas.<site>.down|up|scale|bias`,
-        `references.<number>.pixels|area`, `words.<placeholder>` and `tokens.<site>.k|v`.
+        `references.<number>.pixels|area`, `words.<placeholder>`, `tokens.<site>.k|v` and
+        `text.<site>.down|up|scale|bias`.
 
         Raises:
             StyleError: a scale is not finite.
         """
-        return named_tensors(self.deltas, self.references, self.words, self.tokens)
+        found = named_tensors(self.deltas, self.references, self.words, self.tokens)
+        return found | of_deltas("text", self.text)
 
     @cached_property
     def digest(self) -> str:
@@ -144,18 +149,11 @@ class Style:
     def to(self, dtype: torch.dtype) -> Style:
         """The same style with its numbers in another dtype (float16 halves the file); references
         stay."""
-        deltas = {
-            site: replace(
-                delta,
-                down=delta.down.to(dtype),
-                up=delta.up.to(dtype),
-                bias=None if delta.bias is None else delta.bias.to(dtype),
-            )
-            for site, delta in self.deltas.items()
-        }
+        deltas = {site: delta.to(dtype) for site, delta in self.deltas.items()}
+        text = {site: delta.to(dtype) for site, delta in self.text.items()}
         words = {placeholder: vectors.to(dtype) for placeholder, vectors in self.words.items()}
         tokens = {site: Tokens(t.k.to(dtype), t.v.to(dtype)) for site, t in self.tokens.items()}
-        return replace(self, deltas=deltas, words=words, tokens=tokens)
+        return replace(self, deltas=deltas, words=words, tokens=tokens, text=text)
 
     def with_meta(self, **meta: str) -> Style:
         """The same style with header entries added or replaced."""
@@ -201,6 +199,8 @@ class Style:
             yield f"{placeholder} of {len(vectors)} tokens"
         if self.tokens:
             yield f"tokens on {len(self.tokens)} sites"
+        if self.text:
+            yield f"{len(self.text)} text sites"
 
     def _repr_html_(self) -> str:
         shown = self.preview

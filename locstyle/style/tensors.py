@@ -35,7 +35,7 @@ def named_tensors(
     Raises:
         StyleError: a scale is not finite.
     """
-    tensors = _of_deltas(deltas)
+    tensors = of_deltas("deltas", deltas)
     for number, reference in enumerate(references):
         tensors[f"references.{number}.pixels"] = reference.pixels
         if reference.area is not None:
@@ -46,18 +46,22 @@ def named_tensors(
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _of_deltas(deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
-    """Scales are float64 so that they come back exactly."""
+def of_deltas(kind: str, deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
+    """Deltas as tensors of a file; scales are float64 so that they come back exactly.
+
+    Raises:
+        StyleError: a scale is not finite.
+    """
     tensors: dict[str, Tensor] = {}
     for site, delta in deltas.items():
         if not math.isfinite(delta.scale):
             raise StyleError(f"site {site}: scale {delta.scale} is not finite")
         scale = torch.tensor(delta.scale, dtype=torch.float64)
-        tensors |= {f"deltas.{site}.down": delta.down, f"deltas.{site}.up": delta.up}
-        tensors[f"deltas.{site}.scale"] = scale
+        tensors |= {f"{kind}.{site}.down": delta.down, f"{kind}.{site}.up": delta.up}
+        tensors[f"{kind}.{site}.scale"] = scale
         if delta.bias is not None:
-            tensors[f"deltas.{site}.bias"] = delta.bias
-    return tensors
+            tensors[f"{kind}.{site}.bias"] = delta.bias
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -18,7 +18,7 @@ from locstyle.style.keys import form_of, part_of
 from locstyle.style.scaling import Scaling
 
 if TYPE_CHECKING:
-    from locstyle.engine.sites import Sites
+    from locstyle.engine.sites import Site, Sites
 
 _OF_PEFT = ("lora_magnitude", "lora_A", "lora_B", "ia3_", "oft_R", "boft_R", "boft_s")
 
@@ -28,6 +28,7 @@ class Layered(Protocol):
 
     family: str
     sites: Sites
+    text_sites: Sites
 
     def layer(self, name: str) -> nn.Module: ...
 
@@ -40,6 +41,17 @@ class Beside:
     family: str | None
     backbone: Layered | None = None
 
+    @property
+    def text_sites(self) -> Sequence[Site]:
+        """Those of its text encoders, where a backbone is."""
+        return () if self.backbone is None else tuple(self.backbone.text_sites)
+
+    def site(self, name: str) -> Site:
+        """A site of either."""
+        if self.backbone is not None and name in self.backbone.text_sites:
+            return self.backbone.text_sites[name]
+        return self.sites[name]
+
 
 class Updates:
     """Makes the updates of one file deltas, and keeps what became of those that are no factors."""
@@ -51,6 +63,20 @@ class Updates:
         self._tensors = tensors
         self._made: dict[str, list[tuple[int, float]]] = {}  # by form: rank and error of each
 
+    def check_alone(
+        self, name: str, others: Mapping[str, Delta], parts: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Refuses a second update of one layer.
+
+        Raises:
+            StyleError: there is one already, or a part of this one is there twice.
+        """
+        if name in others or any(len(parts[part]) > 1 for part in parts if part != "other"):
+            first = next(iter(parts.values()))[0]
+            raise StyleError(
+                f"{self._match.file}: several updates for {name}, one of them {first!r}"
+            )
+
     def delta(self, name: str, parts: Mapping[str, Sequence[str]]) -> Delta:
         """The update of site `name`; `parts` are its keys by what they hold."""
         keys = [key for found in parts.values() for key in found]
@@ -59,7 +85,7 @@ class Updates:
             if [part_of(key).tail for key in parts["other"]] != ["lora_B.bias"]:
                 return self._worked_out(name, keys)
             held["bias"] = held.pop("other")
-        site = self._beside.sites[name]
+        site = self._beside.site(name)
         down, up = self._match.fit(site, *self._match.pair(keys[0], held))
         scale = self._scaling.scale(name, held.get("alpha"), down.shape[0])
         bias = self._match.bias(name, held, up.shape[0])
@@ -75,7 +101,7 @@ class Updates:
         """The update as the library that defines its form has it."""
         match, beside = self._match, self._beside
         layer = None if beside.backbone is None else beside.backbone.layer(name)
-        base = Base(beside.sites[name].shape, layer)
+        base = Base(beside.site(name).shape, layer)
         for key in keys:
             if (dtype := self._tensors[key].dtype) not in FLOATS and self._tensors[key].ndim:
                 raise StyleError(f"{match.file}: {key!r} is {dtype}; accepted are floats")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from locstyle.engine.backbone import TextDeltas
 from locstyle.engine.backbones.words import Spelling, Words, numbers, spell, spoken
+from locstyle.engine.sites import Site
+from locstyle.style import Delta
 
 
 class Heard(NamedTuple):
@@ -40,12 +44,13 @@ class Clip:
         width: int = self.encoder.config.hidden_size
         return width
 
-    def hear(self, prompt: str, words: Words) -> Heard:
-        """The encoded prompt; `words` [n, width] stand in it for the length of the call."""
+    def hear(self, prompt: str, words: Words, deltas: TextDeltas | None = None) -> Heard:
+        """The encoded prompt; `words` [n, width] stand in it, and `deltas` by the names of its own
+        layers act, for the length of the call."""
         encoder = self.encoder
         window = encoder.config.max_position_embeddings
         spelling = spell(self.tokenizer, prompt, words, window)
-        with spoken(encoder.get_input_embeddings(), spelling):
+        with adapted(encoder, deltas or {}), spoken(encoder.get_input_embeddings(), spelling):
             ids = torch.tensor([spelling.ids], device=encoder.device)
             if not self.penultimate:
                 return Heard(spelling, encoder(ids).last_hidden_state, None)
@@ -53,10 +58,50 @@ class Clip:
                 said = encoder(ids)
         return Heard(spelling, states[0], getattr(said, "text_embeds", None))
 
+    def sites(self, part: str) -> list[Site]:
+        """The linear layers that its states pass, called as in diffusers' files: `part`, then
+        where the layer is, whether or not the library has `text_model` around it."""
+        return [
+            Site(f"{part}.{_bare(name)}", "linear", "io", 0, 1, "text", tuple(layer.weight.shape))
+            for name, layer in self.encoder.named_modules()
+            if isinstance(layer, nn.Linear) and "encoder.layers." in name
+        ]
+
+    def layer(self, name: str) -> nn.Module:
+        """The layer of a site, by its name behind the part."""
+        return next(one for own, one in self.encoder.named_modules() if _bare(own) == name)
+
     def word_vectors(self, text: str) -> Tensor:
         """What the token embedding has for the words of a text: [tokens, width], a copy."""
         table: Tensor = self.encoder.get_input_embeddings().weight
         return table[numbers(self.tokenizer, text)].detach().clone()
+
+
+@contextmanager
+def adapted(encoder: nn.Module, deltas: TextDeltas) -> Iterator[None]:
+    """The encoder's layers with updates beside them, inside the `with` only; by layer names."""
+    with ExitStack() as stack:
+        for name, layer in encoder.named_modules():
+            if acting := deltas.get(_bare(name)):
+                stack.callback(layer.register_forward_hook(_beside(acting)).remove)
+        yield
+
+
+def _beside(acting: Sequence[tuple[Delta, float]]) -> Callable[..., Tensor]:
+    def add(_layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        for delta, strength in acting:
+            inner = F.linear(given[0], delta.down.to(output))
+            scaled = (strength * delta.scale * delta.up.float()).to(output)
+            output = output + F.linear(inner, scaled)
+            if delta.bias is not None:
+                output = output + strength * delta.bias.to(output)
+        return output
+
+    return add
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("text_model.")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from locstyle.engine.backbone import Text
+from locstyle.engine.backbone import Text, TextDeltas
 from locstyle.engine.backbones.as_one import as_one
 from locstyle.engine.backbones.atlas import unet_sites
 from locstyle.engine.backbones.checkpoint import Parts
@@ -22,6 +22,7 @@ from locstyle.engine.backbones.words import Words, check_words
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, spaced_timesteps
 from locstyle.engine.seal import Seal
+from locstyle.engine.sites import Sites
 from locstyle.engine.tiles import Tile
 from locstyle.engine.turns import Turns
 
@@ -50,7 +51,8 @@ class UNetBackbone:
             parts.vae.to(memory_format=torch.channels_last)
         self.unet, self.vae, scheduler = parts.unet, parts.vae, parts.scheduler
         self.text_encoder, self.tokenizer = parts.text_encoder, parts.tokenizer
-        self._clips = _clips(parts)
+        self._encoders = _clips(parts)
+        self._clips = list(self._encoders.values())
         self.name = name
         self.family = family or _family(self.unet)
         self.factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -64,6 +66,9 @@ class UNetBackbone:
         self._spacing = scheduler.config.timestep_spacing
         self._final = 1.0 if scheduler.config.set_alpha_to_one else float(self.alphas[0])
         self.sites = unet_sites(self.unet)
+        self.text_sites = Sites(
+            site for part, clip in self._encoders.items() for site in clip.sites(part)
+        )
         self.seal = Seal(self.modules)
         self.turns = Turns()
         self._speaking = Turns()
@@ -111,15 +116,19 @@ class UNetBackbone:
         with self.turns.take("a coding of parts"):
             return as_one(self.vae, parts)
 
-    def text(self, prompt: str, words: Words | None = None) -> Text:
+    def text(
+        self, prompt: str, words: Words | None = None, deltas: TextDeltas | None = None
+    ) -> Text:
         words = words or {}
         check_words(words, sum(clip.width for clip in self._clips))
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
         # The embeddings are shared, and learned words stand in them for a while.
         with self._speaking.take("a text"), torch.set_grad_enabled(is_learning):
             heard = [
-                clip.hear(prompt, own)
-                for clip, own in zip(self._clips, shared_out(words, self._clips), strict=True)
+                clip.hear(prompt, own, _within(part, deltas or {}))
+                for (part, clip), own in zip(
+                    self._encoders.items(), shared_out(words, self._clips), strict=True
+                )
             ]
         first, states = heard[0].spelling, [one.states for one in heard]
         joined = states[0] if len(states) == 1 else torch.cat(states, -1)
@@ -170,6 +179,9 @@ class UNetBackbone:
         return picture
 
     def layer(self, name: str) -> nn.Module:
+        if name in self.text_sites:
+            part, _, rest = name.partition(".")
+            return self._encoders[part].layer(rest)
         module: nn.Module = self.unet.get_submodule(self.sites[name].name)
         return module
 
@@ -191,11 +203,20 @@ class UNetBackbone:
                 yield attachment
 
 
-def _clips(parts: Parts) -> list[Clip]:
+def _clips(parts: Parts) -> dict[str, Clip]:
+    """The text encoders, by the names of their parts."""
+    first = parts.text_encoder, parts.tokenizer
     if parts.text_encoder_2 is None:
-        return [Clip(parts.text_encoder, parts.tokenizer)]
-    pairs = (parts.text_encoder, parts.tokenizer), (parts.text_encoder_2, parts.tokenizer_2)
-    return [Clip(*pair, penultimate=True) for pair in pairs]
+        return {"text_encoder": Clip(*first)}
+    second = parts.text_encoder_2, parts.tokenizer_2
+    pairs = {"text_encoder": first, "text_encoder_2": second}
+    return {name: Clip(*pair, penultimate=True) for name, pair in pairs.items()}
+
+
+def _within(part: str, deltas: TextDeltas) -> TextDeltas:
+    """The deltas of one text encoder, by the names of its layers."""
+    stem = f"{part}."
+    return {name.removeprefix(stem): d for name, d in deltas.items() if name.startswith(stem)}
 
 
 def _family(unet: Any) -> str:
