@@ -11,7 +11,7 @@ from typing import Any
 
 from locstyle.errors import BackboneError, StyleError
 from locstyle.files import PICTURES, Contents, bounds, is_folder, read_contents, read_text
-from locstyle.kinds import FAMILIES, NAMES, Kind, kind_of
+from locstyle.kinds import FAMILIES, NAMES, Kind, is_embedding, kind_of
 from locstyle.style.header import file_of, unreadable
 from locstyle.style.keys import form_of, is_text_key, part_of, reason, spellings
 from locstyle.style.preview import opened
@@ -85,7 +85,7 @@ def inspect_file(path: str | Path) -> Inspection:
         raise unreadable(file, error) from error
     kind = kind_of(contents)
     is_lora = kind.use == "style" and "locstyle.format" not in contents.meta
-    keys = _keys(contents) if is_lora and not _is_words(contents) else {}
+    keys = _keys(contents) if is_lora and not is_embedding(contents.shapes) else {}
     return Inspection(str(path), kind, _use(kind), contents.bytes, _says(contents), keys)
 
 
@@ -112,10 +112,6 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StyleError(f"{path}: is no readable configuration ({error})") from error
     return said if isinstance(said, dict) else {}
-
-
-def _is_words(contents: Contents) -> bool:
-    return all("." not in key for key in contents.shapes)
 
 
 def _use(kind: Kind) -> str:

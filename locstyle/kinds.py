@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,20 @@ class Kind:
     family: str = ""
     hint: str = ""
 
+
+TWO_ENCODERS = ("clip_l", "clip_g")
+"""What files of learned words call the tables of SDXL's two encoders."""
+
+NAMELESS = "emb_params"
+"""How A1111 and kohya call the one table; the word is the file's name."""
+
+NARROWEST = 16
+"""Numbers a word has at least."""
+
+WORDS = 64
+"""Learned words in one file at most."""
+
+_LAYER = re.compile(r"\.(weight|bias|alpha|scale|diff|diff_b)$|lora|_norm$|^(v_pred|ztsnr|edm_)")
 
 UNKNOWN = Kind("a file whose tensors are of no kind that locstyle knows")
 _LORA_HINT = "as a style of a region: --region MASK=FILE"
@@ -104,7 +118,7 @@ def kind_of(contents: Contents) -> Kind:
         return _lora(contents)
     if any(key.startswith("model.diffusion_model.input_blocks.") for key in keys):
         return _checkpoint(contents)
-    if _is_embedding(contents):
+    if is_embedding(contents.shapes):
         return _embedding(contents)
     return _other(keys)
 
@@ -169,16 +183,23 @@ def _said(version: str) -> str:
     return next((family for sign, family in signs.items() if sign in version), "")
 
 
-def _is_embedding(contents: Contents) -> bool:
-    """One table under a name without dots, or the two of SDXL."""
-    shapes = contents.shapes
-    if {"clip_l", "clip_g"} & set(shapes):
+def is_embedding(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a file holds learned words and nothing else: the tables of SDXL's two encoders, one
+    without a name, or any under names that no layer of a network has, all as wide."""
+    if not 0 < len(shapes) <= WORDS:
+        return False
+    if set(TWO_ENCODERS) & set(shapes):
         return True
-    return len(shapes) == 1 and all("." not in k and len(s) in (1, 2) for k, s in shapes.items())
+    if any(_LAYER.search(key) or _LORA.search(key) for key in shapes):
+        return False
+    widths = {shape[-1] if len(shape) in (1, 2) else 0 for shape in shapes.values()}
+    return len(widths) == 1 and min(widths) >= NARROWEST
 
 
 def _embedding(contents: Contents) -> Kind:
-    is_pair = {"clip_l", "clip_g"} & set(contents.shapes)
+    if "t5xxl" in contents.shapes:
+        return Kind("learned words (textual inversion) for Stable Diffusion 3 or FLUX")
+    is_pair = set(TWO_ENCODERS) & set(contents.shapes)
     width = next(iter(contents.shapes.values()))[-1:] if contents.shapes else ()
     family = "sdxl" if is_pair else FAMILIES.get(width[0], "") if width else ""
     of = f" for {NAMES[family]}" if family else ""

@@ -133,6 +133,27 @@ def test_words_of_another_backbone_are_refused(editor: ls.Editor) -> None:
         run(editor, ls.Region("all", style))
 
 
+def test_words_may_stand_in_negative_prompts(editor: ls.Editor) -> None:
+    """The most used embeddings are said in negatives alone: the positive text stays as it was."""
+    backbone, style = editor.backbone, ink(editor.backbone)
+    schedule = backbone.schedule(2)
+    own = ls.Region("all", style)
+    edit = ls.Edit(photo(), [own, ls.Region("all", prompt="a")], prompt="a", negative="bad <ink>")
+    for index in (0, 1):  # said of the whole edit
+        text, negative = region_texts(edit, [[style], []], backbone, schedule, index)
+        assert isinstance(text, ls.Text) and isinstance(negative, ls.Text)
+        assert torch.equal(text.states, backbone.text("a").states)
+        assert torch.equal(negative.states, backbone.text("bad <ink>", style.words).states)
+    said = ls.Edit(photo(), [ls.Region("all", style, prompt="b")], negative="<ink>")
+    text, _ = region_texts(said, [[style]], backbone, schedule, 0)
+    assert isinstance(text, ls.Text) and torch.equal(text.states, backbone.text("b").states)
+    found = run(editor, own, negative="bad <ink>", fusion="singlepass", prompt="a")
+    plain = run(
+        editor, ls.Region("all", prompt="a"), negative="bad", fusion="singlepass", prompt="a"
+    )
+    assert not torch.allclose(found.latent, plain.latent, atol=1e-3)
+
+
 @pytest.mark.parametrize("timesteps", [None, (901, 861, 601, 401, 181, 81, 41, 21, 1)])
 @pytest.mark.parametrize("steps", [10, 50])
 def test_texts_and_interventions_switch_at_the_same_noise(
@@ -149,7 +170,7 @@ def test_texts_and_interventions_switch_at_the_same_noise(
         "all", styles=[ls.Styling(parts[0], 1, (0, 0.5)), ls.Styling(parts[1], 1, (0.5, 1))]
     )
     edit = ls.Edit(np.zeros((32, 32, 3), np.uint8), (region,))
-    text = region_texts(region, parts, edit, editor.backbone, schedule, 0)[0]
+    text = region_texts(edit, [parts], editor.backbone, schedule, 0)[0]
     for t in schedule.timesteps:
         call = ls.Call(schedule.fraction(t), t, (), (8, 8))
         acting = [

@@ -133,17 +133,16 @@ def test_only_the_texts_of_its_regions_hear_a_style(backbone: UNetBackbone, tmp_
     photo = Image.new("RGB", (32, 32), "green")
     own, other = ls.Region("all", style, 0.5), ls.Region("all", "none", prompt="a house")
     edit = ls.Edit(photo, [own, other], prompt="a house", negative="bad")
-    schedule = backbone.schedule(4)
+    schedule, plain = backbone.schedule(4), ls.Style.from_pictures("p", [photo])
 
-    def said(region: ls.Region, styles: list[ls.Style]) -> list[Tensor]:
-        texts = region_texts(region, styles, edit, backbone, schedule, 0)
+    def said(index: int) -> list[Tensor]:
+        texts = region_texts(edit, [[style], [plain]], backbone, schedule, index)
         return [text.states for text in texts]  # type: ignore[union-attr]  # no style has a window
 
-    for found, prompt in zip(said(own, [style]), ("a house", "bad"), strict=True):
+    for found, prompt in zip(said(0), ("a house", "bad"), strict=True):
         assert torch.equal(found, backbone.text(prompt, deltas=acting(style, 0.5)).states)
         assert not torch.equal(found, backbone.text(prompt).states)
-    plain = ls.Style.from_pictures("p", [photo])
-    for found, prompt in zip(said(other, [plain]), ("a house", "bad"), strict=True):
+    for found, prompt in zip(said(1), ("a house", "bad"), strict=True):
         assert torch.equal(found, backbone.text(prompt).states)
 
 

@@ -19,15 +19,17 @@ from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
-from locstyle.job.texts import region_texts, text_of
+from locstyle.job.texts import is_negative, negative_text, region_texts, text_of
 from locstyle.masks import Partition
 
 if TYPE_CHECKING:
+    from locstyle.edit import Styling
     from locstyle.engine.backbone import Backbone, Text
     from locstyle.engine.progress import OnStep
     from locstyle.engine.schedule import Schedule
     from locstyle.job.frames import Frame
     from locstyle.job.resolve import Job
+    from locstyle.style import Style
 
 
 def inverter_of(job: Job, backbone: Backbone, cache: KeepsInversions | None) -> Inverter:
@@ -66,7 +68,7 @@ def make_scene(
         schedule=schedule,
         empty=empty,
         text=text_of(backbone, edit.prompt, "prompt"),
-        negative=text_of(backbone, edit.negative, "negative"),
+        negative=negative_text(edit, job.styles, backbone),
     )
     return scene, inverted
 
@@ -123,8 +125,7 @@ def _supposed(
             Window(*one.window),
             tuple(pictures[id(reference)] for reference in style.references),
         )
-        for one, style in zip(region.stylings, job.styles[index], strict=True)
-        if one.strength
+        for _, one, style in _acting(job, index)
     )
     return SceneRegion(styles, empty, empty, region.guidance, region.structure)
 
@@ -155,12 +156,20 @@ def _cuts(job: Job, frame: Frame, factor: int) -> Iterator[list[Cut]]:
     """The references of each style of each region drawn, as large as one pass of the network."""
     height, width = frame.tiles.tiles[0].size
     for index in frame.regions:
-        region, styles = job.edit.regions[index], job.styles[index]
-        stylings = zip(style_places(region, index), region.stylings, styles, strict=True)
-        for place, one, style in stylings:
-            if one.strength:
-                size = height * factor, width * factor
-                yield [cut(one, size, place) for one in style.references]
+        for place, _, style in _acting(job, index):
+            size = height * factor, width * factor
+            yield [cut(one, size, place) for one in style.references]
+
+
+def _acting(job: Job, index: int) -> Iterator[tuple[str, Styling, Style]]:
+    """The styles that a fusion sees of a region, each with its place in the recipe: in every fusion
+    one of strength 0 is none, and so are words that stand in the negative prompt."""
+    region = job.edit.regions[index]
+    negative = job.edit.negative if region.negative is None else region.negative
+    places = style_places(region, index)
+    for place, one, style in zip(places, region.stylings, job.styles[index], strict=True):
+        if one.strength and not is_negative(style, negative):
+            yield place, one, style
 
 
 def _regions(
@@ -173,13 +182,12 @@ def _regions(
     """`references`: of each style of each region drawn, one after another."""
     following = iter(references)
     for index in frame.regions:
-        region, styles = job.edit.regions[index], job.styles[index]
-        text, negative = region_texts(region, styles, job.edit, backbone, schedule, index)
+        region = job.edit.regions[index]
+        text, negative = region_texts(job.edit, job.styles, backbone, schedule, index)
         yield SceneRegion(
             styles=tuple(
                 SceneStyle(style, one.strength, Window(*one.window), next(following))
-                for one, style in zip(region.stylings, styles, strict=True)
-                if one.strength  # at 0 it is no style, in every fusion
+                for _, one, style in _acting(job, index)
             ),
             text=text,
             negative=negative,

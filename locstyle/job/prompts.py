@@ -32,11 +32,12 @@ def warn_of_syntax(edit: Edit, styles: Sequence[Sequence[Style]]) -> None:
 
 def _texts(edit: Edit, own: Sequence[set[str]]) -> Iterator[tuple[str, str, Collection[str]]]:
     """Every prompt: its place, its text, and the words that can stand in it."""
-    yield "prompt", edit.prompt, set().union(*own)
-    yield "negative", edit.negative, ()
+    every = set().union(*own)
+    yield "prompt", edit.prompt, every
+    yield "negative", edit.negative, every
     for index, (region, known) in enumerate(zip(edit.regions, own, strict=True)):
         yield f"regions[{index}].prompt", region.prompt or "", known
-        yield f"regions[{index}].negative", region.negative or "", ()
+        yield f"regions[{index}].negative", region.negative or "", every
 
 
 def _found(text: str, known: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from locstyle.errors import LocstyleWarning, PluginError, RecipeError, StyleErro
 from locstyle.files import PICTURES
 from locstyle.job.instant import instant_encoders, instant_style
 from locstyle.job.shelf import Shelf
+from locstyle.job.texts import is_negative
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Fusion
 from locstyle.style import Delta, Style, find_style, read_style
@@ -51,7 +52,7 @@ def region_styles(
                     style = _limited(style, fusion, backbone, host, place)
             styles.append(style)
         with at(f"regions[{index}].prompt"):
-            _check_words(region, styles)
+            _check_words(region, styles, edit.negative)
         found.append(tuple(styles))
     return tuple(found)
 
@@ -191,8 +192,10 @@ def _listed(kinds: Iterable[str]) -> str:
     return ", ".join(sorted(kinds))
 
 
-def _check_words(region: Region, styles: Sequence[Style]) -> None:
-    """Refuses a prompt that leaves out what a style has learned, or that could mean two of them."""
+def _check_words(region: Region, styles: Sequence[Style], negative: str) -> None:
+    """Refuses a prompt that leaves out what a style has learned, or that could mean two of them;
+    words may stand in the negative prompt instead, `negative` where the region has none."""
+    negative = negative if region.negative is None else region.negative
     names = [name for style in styles for name in style.words]
     for name in names if region.prompt is not None else ():
         if names.count(name) > 1:
@@ -202,9 +205,12 @@ def _check_words(region: Region, styles: Sequence[Style]) -> None:
             )
     for style in styles:
         said = style.trigger if region.prompt is None else region.prompt
+        if is_negative(style, negative):
+            continue
         if style.kinds == {"words"} and not any(name in said for name in style.words):
             words = " or ".join(map(repr, style.words))
             raise RecipeError(
                 f"got {said!r}, which does not mention the style {style.name!r}; "
-                f"put {words} in it" + ("" if region.prompt is None else ", or leave it out")
+                f"put {words} in it or in the negative prompt"
+                + ("" if region.prompt is None else ", or leave it out")
             )

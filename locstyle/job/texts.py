@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,21 +21,42 @@ if TYPE_CHECKING:
     from locstyle.style import Delta, Style
 
 
+Groups: TypeAlias = "Sequence[Sequence[Style]]"
+"""The styles of each region of an edit."""
+
+
 def region_texts(
-    region: Region,
-    styles: Sequence[Style],
-    edit: Edit,
-    backbone: Backbone,
-    schedule: Schedule,
-    index: int,
+    edit: Edit, styles: Groups, backbone: Backbone, schedule: Schedule, index: int
 ) -> tuple[Timed, Timed]:
     """The text and the negative text of region number `index`; one per timestep where its styles
-    come and go."""
-    speaker = _Speaker(region, styles, edit, backbone, f"regions[{index}]")
+    come and go. `styles`: of each region of the edit."""
+    speaker = _Speaker(edit, styles, backbone, index)
+    region = edit.regions[index]
     text = _over_time(region, schedule, speaker.text)
-    if any(style.text for style in styles):
+    if any(style.text for style in styles[index]):
         return text, _over_time(region, schedule, speaker.negative)
     return text, speaker.negative(())
+
+
+def negative_text(edit: Edit, styles: Groups, backbone: Backbone) -> Text:
+    """The edit's own negative text, which what no region owns has."""
+    return text_of(backbone, edit.negative, "negative", negative_words(edit.negative, styles))
+
+
+def negative_words(prompt: str, styles: Groups) -> dict[str, Tensor]:
+    """The words in a negative prompt that any style of the edit has learned; the first counts.
+
+    Negative prompts are said of whole edits, and so are the words that were learned for them.
+    """
+    found: dict[str, Tensor] = {}
+    for style in chain.from_iterable(styles):
+        found |= {name: v for name, v in style.words.items() if name in prompt} | found
+    return found
+
+
+def is_negative(style: Style, prompt: str) -> bool:
+    """Whether a style is words that a negative prompt says, and nothing else."""
+    return style.kinds == {"words"} and any(name in prompt for name in style.words)
 
 
 def _over_time(region: Region, schedule: Schedule, said: Callable[[Sequence[int]], Text]) -> Timed:
@@ -71,11 +93,12 @@ def text_of(
 class _Speaker:
     """Makes the text of one region for any choice of its styles."""
 
-    def __init__(
-        self, region: Region, styles: Sequence[Style], edit: Edit, backbone: Backbone, where: str
-    ) -> None:
-        self._region, self._styles, self._edit = region, styles, edit
-        self._backbone, self._where = backbone, where
+    def __init__(self, edit: Edit, styles: Groups, backbone: Backbone, index: int) -> None:
+        self._region, self._edit, self._backbone = edit.regions[index], edit, backbone
+        own = self._region.negative
+        self._negative = edit.negative if own is None else own
+        self._styles, self._all = styles[index], [styles[index], *styles]
+        self._where = f"regions[{index}]"
 
     def text(self, acting: Sequence[int]) -> Text:
         """The region's prompt, else the mean of its acting styles' texts, by their strengths.
@@ -85,8 +108,10 @@ class _Speaker:
         them. What a style has learned counts as much as its strength says.
         """
         strengths = [one.strength for one in self._region.stylings]
+        said = [not is_negative(style, self._negative) for style in self._styles]
+        acting = [n for n in acting if said[n]]
         if self._region.prompt is not None:
-            learned = [number for number, style in enumerate(self._styles) if style.words]
+            learned = [n for n, style in enumerate(self._styles) if style.words and said[n]]
             words = {k: v for number in learned for k, v in self._styles[number].words.items()}
             heard = max((strengths[n] for n in learned if n in acting), default=0.0)
             return self._said(self._region.prompt, words, heard if learned else 1.0, acting)
@@ -100,9 +125,9 @@ class _Speaker:
 
     def negative(self, acting: Sequence[int]) -> Text:
         """The region's negative prompt, else the edit's, as the acting styles hear it."""
-        own, place = self._region.negative, f"{self._where}.negative"
-        prompt = self._edit.negative if own is None else own
-        return text_of(self._backbone, prompt, place, None, self._heard_by(acting))
+        words = negative_words(self._negative, self._all)
+        place = f"{self._where}.negative"
+        return text_of(self._backbone, self._negative, place, words, self._heard_by(acting))
 
     def _heard_by(self, acting: Sequence[int]) -> TextDeltas:
         """What these styles change in the text encoders, each as strongly as it acts."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from locstyle import files
 from locstyle.errors import PhotoError, StyleError
 from locstyle.files import PICTURES
-from locstyle.kinds import UNKNOWN, kind_of
+from locstyle.kinds import UNKNOWN, is_embedding, kind_of
 from locstyle.photo import Photo
-from locstyle.style.embedding import is_embedding, read_embedding
+from locstyle.style.embedding import read_embedding
 from locstyle.style.fit import FLOATS, Coverage, Match
 from locstyle.style.foreign import read_foreign
 from locstyle.style.header import file_of, unreadable
@@ -54,7 +54,7 @@ def read_style(
         match = Match(file, header.get("family", ""), family)
         text_sites = None if backbone is None else backbone.text_sites
         return read_own(match, header, tensors, sites, text_sites)
-    if is_embedding(tensors):
+    if is_embedding({key: tuple(tensor.shape) for key, tensor in tensors.items()}):
         return read_embedding(file, header, tensors, family)
     if sites is None:
         raise StyleError(

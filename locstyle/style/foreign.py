@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from locstyle.style.data import Delta
+from locstyle.style.embedding import bundled
 from locstyle.style.fit import Coverage, Match
 from locstyle.style.keys import form_of, is_text_key, part_of, spellings, text_spellings
 from locstyle.style.scaling import Scaling
@@ -45,18 +46,24 @@ def read_foreign(
     """
     match = Match(file, _made_for(header, tensors), beside.family)
     updates = Updates(match, Scaling(match, header, tensors), beside, tensors)
-    unet, text = _modules(tensors)
+    words, beside_updates = bundled(file, tensors)
+    unet, text = _modules({k: v for k, v in tensors.items() if k not in beside_updates})
     of_unet = _Found(updates, spellings(site.name for site in beside.sites if site.shape))
     of_unet.take(unet)
     of_text = _Found(updates, text_spellings([site.name for site in beside.text_sites]))
     of_text.take(text)
     lost = tuple(of_unet.unsupported + of_text.unsupported + of_text.unmatched)
-    applied = tuple(of_unet.applied + of_text.applied)
+    applied = tuple(of_unet.applied + of_text.applied + beside_updates)
     coverage = Coverage(applied, tuple(of_unet.unmatched), lost, updates.notes())
     match.require_some(coverage)
     meta = {ours: header[theirs] for theirs, ours in _META.items() if header.get(theirs)}
+    if words:
+        meta.setdefault("trigger", " ".join(words))
     family = beside.family or match.made_for
-    return Style(file.stem, family, of_unet.deltas, meta, text=of_text.deltas), coverage
+    return (
+        Style(file.stem, family, of_unet.deltas, meta, words=words, text=of_text.deltas),
+        coverage,
+    )
 
 
 class _Found:
