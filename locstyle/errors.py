@@ -194,7 +194,7 @@ class _Repr(reprlib.Repr):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The ending of an error message about an unknown name: the nearest one, or all there are."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = get_close_matches(name[:200], names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -280,6 +280,13 @@ def test_a_full_disk_stops_everything(run, here):
     assert states(run()) == {"done": 4}
 
 
+def test_a_folder_that_cannot_be_made_fails_by_its_name(run, here):
+    Path("file").write_text("no folder")
+    (ended,) = run(photos=["photos/000.png"], axes={}, output="file/in/{stem}.png", manifest="m")
+    assert ended.state == "failed"
+    assert ended.error == "file/in: cannot be made (Not a directory); choose another folder"
+
+
 def test_a_dry_run_writes_nothing_and_says_what_there_is(run, here):
     kit.photo(here / "photos" / "001.png", 1, kit.BLIND)
     kit.photo(here / "photos" / "002.png", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import batch_kit as kit
@@ -12,12 +13,14 @@ import pytest
 from PIL import Image
 
 import locstyle as ls
+from locstyle.batches import local
 from locstyle.batches.manifest import Manifest
 from locstyle.batches.page import write_page
 from locstyle.batches.photos import find_photos
 from locstyle.batches.plan import manifest_folder, plan_tasks
 from locstyle.batches.shards import of_array, read_shard
 from locstyle.batches.task import Batching, Ended
+from locstyle.batches.worker import Setting
 from locstyle.files.journal import Journal, Journals
 
 RECIPE = {"locstyle": 2, "regions": [{"mask": "m/{stem}.png", "style": "s/{stem}.jpg"}]}
@@ -99,6 +102,12 @@ def test_outputs_that_would_meet_are_refused(folder, output, said):
         plan_tasks(["a/1.png", "b/1.png"], RECIPE, output, {"seed": [1, 2]})
 
 
+def test_folders_whose_photos_are_called_alike_are_named_by_what_is_above(folder):
+    with pytest.raises(ls.OutputError, match="name a folder above both"):
+        plan_tasks(["a", "b"], RECIPE, "o/{folder}-{stem}.png", {})
+    assert len(plan_tasks(["[ab]/*.png"], RECIPE, "o/{folder}-{stem}.png", {})) == 2
+
+
 def test_shards_are_read_and_taken_from_an_array():
     assert read_shard("2/5") == (1, 5)
     for text in ("0/5", "6/5", "2", "a/b", "2/5/7"):
@@ -168,6 +177,28 @@ def test_the_union_is_the_same_in_whatever_order_it_was_told(tmp_path):
         manifest.write_union()
         texts.add((tmp_path / "m" / "manifest.json").read_text())
     assert len(texts) == 1 and '"state": "done"' in texts.pop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the worker is a shell script")
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("sleep 60 & kill -9 $$", "signal 9, SIGKILL"),  # its own child holds its output open
+        ("echo no JSON; exec sleep 60", "signal 9, SIGKILL"),  # nobody hears it any more
+        ("echo why >&2; exit 3", r"status 3 \(why\)"),
+    ],
+)
+def test_a_worker_that_ends_however_is_told_of(tmp_path, monkeypatch, script, said):
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(program))
+    monkeypatch.setattr(local, "_PATIENCE", 0.2)
+    launcher = local.Local(Batching(jobs=1, device="cpu"), Setting("tiny", ".", "."))
+    launcher.start(0)
+    (news,) = launcher.wait(10)
+    launcher.close()
+    assert news.kind == "died" and re.search(said, news.said["error"])
 
 
 def test_the_page_shows_every_picture_and_says_what_failed(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from locstyle.batches.task import Batching, Ended, Task
 from locstyle.edit import Edit
 from locstyle.edit.recipe import Plain
 from locstyle.errors import OutputError, RecipeError
+from locstyle.files import make_folder
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -123,7 +124,7 @@ class Batch:
             timeout=how.timeout,
         )
         if not dry:
-            _make_folder(self.manifest.folder)
+            make_folder(self.manifest.folder)
         ready = Ready(self.groups, self.manifest, self.host, how)
         ready.is_dry = dry
         self.current = Foreman(ready, open_launcher(how, setting), self.manifest, how)
@@ -135,12 +136,3 @@ class Batch:
                 self.manifest.refresh()
                 with suppress(OutputError):  # of a full disk is told elsewhere; it is made anew
                     self.manifest.write_union()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made ({error.strerror or error}); choose another -o"
-        ) from error

@@ -38,7 +38,7 @@ class _Child:
 
     def last_words(self) -> str:
         """How it ended, and the last that it said."""
-        code = self.process.wait(_PATIENCE)
+        code = self.process.wait()
         how = f"signal {_signal(-code)}" if code < 0 else f"status {code}"
         size = self.complaints.seek(0, os.SEEK_END)
         self.complaints.seek(max(0, size - _TAIL))
@@ -74,7 +74,7 @@ class Local:
             **_apart(),
         )
         child = self._children[seat] = _Child(process, complaints)
-        threading.Thread(target=self._listen, args=(seat, child), daemon=True).start()
+        threading.Thread(target=self._attend, args=(seat, child), daemon=True).start()
 
     def send(self, seat: int, message: Message) -> None:
         """See `Launcher`."""
@@ -111,21 +111,29 @@ class Local:
         for seat in list(self._children):
             self.stop(seat)
 
+    def _attend(self, seat: int, child: _Child) -> None:
+        """Hears a worker to its end, which is its process's: what that has begun itself may live
+        on, and hold its output open."""
+        ear = threading.Thread(target=self._listen, args=(seat, child), daemon=True)
+        ear.start()
+        child.process.wait()
+        ear.join(_PATIENCE)
+        with child.complaints:
+            error = child.last_words()
+        self._news.put((child, News(seat, "died", {"error": error})))
+
     def _listen(self, seat: int, child: _Child) -> None:
-        """Hands on what a worker says, line by line, until it has nothing more to say."""
+        """Hands on what a worker says, line by line; one that cannot be heard any more is ended."""
         stdout = child.process.stdout
         assert stdout is not None
-        with child.complaints:
-            try:
-                for line in stdout:
-                    said = json.loads(line)
-                    kind = "hello" if said["is"] in ("hello", "refused") else "answer"
-                    self._news.put((child, News(seat, kind, said)))  # type: ignore[arg-type]  # a Literal
-            except (OSError, ValueError):
-                pass
-            error = child.last_words()
-        stdout.close()
-        self._news.put((child, News(seat, "died", {"error": error})))
+        with suppress(OSError, ValueError), stdout:
+            for line in stdout:
+                said = json.loads(line)
+                kind = "hello" if said["is"] in ("hello", "refused") else "answer"
+                self._news.put((child, News(seat, kind, said)))  # type: ignore[arg-type]  # a Literal
+        with suppress(subprocess.TimeoutExpired):  # it may still be saying why
+            child.process.wait(_PATIENCE)
+        child.process.kill()
 
 
 def _close_input(child: _Child) -> None:

@@ -131,6 +131,9 @@ def _check_apart(tasks: Sequence[Task], output: str) -> None:
             hint = f"have {' and '.join(f'{{{key}}}' for key in task.variation)} in it"
         else:
             hint = f"{other.photo!r} and {task.photo!r} are called alike; have {{folder}} in it"
+            if "folder" in places(output):
+                above = "'above/**/*.jpg'"
+                hint += f", and name a folder above both, as in {above}: it leads from there"
         raise OutputError(f"-o {output!r}: {task.output!r} is named twice; {hint}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from locstyle.files import is_file, write_atomic
+from locstyle.files import is_file, make_folder, write_atomic
 
 if TYPE_CHECKING:
     from locstyle.result import Result
@@ -44,5 +44,5 @@ def keep_thumbnail(path: Path, picture: Image.Image) -> None:
     ground.alpha_composite(small.convert("RGBA"))
     data = io.BytesIO()
     ground.convert("RGB").save(data, "JPEG", quality=85)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, data.getvalue())

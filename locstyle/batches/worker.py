@@ -11,7 +11,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from locstyle.edit import Edit
 from locstyle.editor import Editor
 from locstyle.engine.progress import Step
 from locstyle.errors import BackboneError, LocstyleError, NothingError, OutputError
-from locstyle.files import check_format, check_output, digest_of, is_file, write_atomic
+from locstyle.files import check_format, check_output, digest_of, is_file, make_folder, write_atomic
 from locstyle.files.journal import Journal
 from locstyle.job.inversions import machine
 from locstyle.job.resolve import Job
@@ -107,8 +106,7 @@ class Worker:
     def _draw(self, task: Message) -> Message:
         """The task done: its file in place, and its line in the manifest."""
         output = Path(task["output"])
-        with suppress(FileExistsError):
-            output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         job = self._resolved(task)
         check_output(output, job.edit.files)
         result = self._editor.run(job, self._in_time())
@@ -117,8 +115,10 @@ class Worker:
         report = result.report
         told = {"sha256": digest, "bytes": len(data), "rows": report.rows}
         told["run"] = round(sum(report.seconds.values()), 3)
+        # Asked first: what another process puts there in between is the same to the bit.
+        is_taken = is_file(output) and not task.get("replaces")
         if not _holds(output, digest):
-            if is_file(output) and not task.get("replaces"):
+            if is_taken:
                 raise OutputError(
                     f"{output}: came to be there meanwhile, and no run of this batch wrote it; "
                     "move it away"

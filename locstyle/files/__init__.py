@@ -22,6 +22,7 @@ from locstyle.files.output import atomic_file as atomic_file
 from locstyle.files.output import check_format as check_format
 from locstyle.files.output import check_output as check_output
 from locstyle.files.output import check_regular as check_regular
+from locstyle.files.output import make_folder as make_folder
 from locstyle.files.output import note_written as note_written
 from locstyle.files.output import noted_files as noted_files
 from locstyle.files.output import settle as settle

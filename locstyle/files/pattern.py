@@ -51,4 +51,5 @@ def file_name(value: str) -> str:
     hold."""
     last = re.split(r"[/\\]", value.rstrip("/\\"))[-1]
     stem = Path(last).stem if re.search(r"\.[A-Za-z]\w*$", last) else last
-    return _UNSAFE.sub("-", stem).strip("-.")[:_LONGEST] or "none"
+    named = _UNSAFE.sub("-", stem).strip("-.")[:_LONGEST] or "none"
+    return f"-{named}" if re.match(r"-[\d.]", stem) else named  # -5 is not 5
