@@ -103,3 +103,26 @@ def test_a_place_that_cannot_be_written_is_no_error(
 def test_a_forecast_is_plain_data() -> None:
     told = Forecast((0, 0, 8, 8), (32, 32), (0,), 1, 6, 4, 1.5, 2e6)
     assert json.loads(json.dumps(asdict(told)))["seconds"] == 1.5
+
+
+def test_speed_only_ever_gets_faster_by_what_is_seen() -> None:
+    faster = SPEED.seen(told=4.0, taken=1.0)
+    assert faster.seconds(64, rows=3) == pytest.approx(SPEED.seconds(64, rows=3) / 4)
+    assert faster.decode.seconds == pytest.approx(SPEED.decode.seconds / 4)
+    assert faster.memory(64) == SPEED.memory(64)
+    for told, taken in ((1.0, 4.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0)):
+        assert SPEED.seen(told, taken) is SPEED
+
+
+def test_tiles_are_coded_twice(editor: Editor, backbone: UNetBackbone) -> None:
+    edit = edit_of(backbone, (LARGE,), detail=1)
+    still = replace(SPEED, encode=replace(SPEED.encode, seconds=1e-9))
+    (told,), (dearer,) = (
+        editor.forecast(edit, speed=replace(still, decode=replace(SPEED.decode, seconds=seconds)))
+        for seconds in (1e-9, 1.0)
+    )
+    tile = editor.resolve(edit).frames[0].tiles.tiles[0]
+    pixels = tile.height * tile.width * backbone.factor**2
+    assert told.seconds is not None and dearer.seconds is not None and told.tiles > 1
+    wanted = 2 * told.tiles * pixels / SPEED.decode.size
+    assert dearer.seconds - told.seconds == pytest.approx(wanted, rel=1e-3)

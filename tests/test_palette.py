@@ -162,3 +162,20 @@ def test_an_edit_is_coloured_inside_and_identical_outside(
 def test_a_training_writes_down_what_it_is_told() -> None:
     assert ls.StyleRequest("s", "p", palette="0.0").header()["palette"] == "0.0"
     assert "palette" not in ls.StyleRequest("s", "p").header()
+
+
+def test_a_preview_on_the_way_has_the_colours_of_the_result(
+    tiny_editor: ls.Editor, style: ls.Style
+) -> None:
+    photo = Image.fromarray(np.random.default_rng(0).integers(60, 200, (32, 32, 3), np.uint8))
+    seen = []
+    for palette in ("drawn", 0):
+        steps: list[ls.Step] = []
+        edit = ls.Edit(photo, (ls.Region("all", style),), palette=palette, steps=1)
+        result = tiny_editor.run(edit, steps.append)
+        preview = steps[-1].preview
+        assert preview is not None
+        away = np.abs(np.asarray(preview(), int) - np.asarray(result.image, int))
+        assert away.mean() < 1 and preview().size == result.image.size
+        seen.append(np.asarray(preview(), int))
+    assert np.abs(seen[0] - seen[1]).mean() > 3

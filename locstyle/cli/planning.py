@@ -16,6 +16,8 @@ from locstyle.files import check_output
 from locstyle.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from locstyle.edit import Edit
     from locstyle.editor import Editor
     from locstyle.job.forecast import Forecast
@@ -49,9 +51,11 @@ def run_edit(
     from locstyle.cli.progress import progress
 
     editor = load_editor(host, edit.backbone, loading)
-    job, _ = planned(editor, edit, cache=loading.cache, check=check, explained=explained)
+    job, plan = planned(editor, edit, cache=loading.cache, check=check, explained=explained)
     with progress() as on_step:
-        return editor.run(job, on_step, check_inversion=check)
+        result = editor.run(job, on_step, check_inversion=check)
+    _learn_speed(editor, plan, result)
+    return result
 
 
 def run_and_save(
@@ -175,6 +179,23 @@ def _speed(editor: Editor) -> Speed:
         return kept
     click.echo(f"measuring how fast {editor.backbone.name!r} is here, once", err=True)
     return Speed.of(editor.backbone)
+
+
+def _learn_speed(editor: Editor, plan: Sequence[Forecast], result: Result) -> None:
+    """Keeps how fast a run was, where that is faster than was foretold."""
+    from locstyle.job.speed import Speed
+
+    told, report = [one.seconds for one in plan if one.seconds is not None], result.report
+    as_told = not report.cached_inversions and report.inversion_rows == sum(
+        one.inversion_rows for one in plan
+    )
+    if len(told) < len(plan) or not as_told or (kept := Speed.kept(editor.backbone)) is None:
+        return
+    taken = sum(
+        report.seconds.get(phase, 0.0) for phase in ("invert", "denoise", "decode", "check")
+    )
+    if (better := kept.seen(sum(told), taken)) != kept:
+        better.keep(editor.backbone)
 
 
 def _explain(job: Job, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from locstyle.engine.denoise import in_passes
 from locstyle.job.check_plan import checked_plan
 from locstyle.job.make_scene import supposed_scene
+from locstyle.result import FrameReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,23 +33,19 @@ STYLED = 2.0
 measured."""
 
 
+CODINGS = 2
+"""How often each of several tiles is encoded, and decoded: all of them are coded as one."""
+
+
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(FrameReport):
     """What a frame will take.
 
-    `box` (x0, y0, x1, y1) in photo pixels, its `working_size` (height, width) in pixels, the
-    `regions` drawn in it, counted from 0, and its `tiles`. `rows` the network evaluates to denoise
-    it, `inversion_rows` at most before that: an inversion that was kept takes none, and learning
+    `inversion_rows` are the most there can be: an inversion that was kept takes none, and learning
     may end early. `seconds` and `memory`, in bytes beyond the model's and the photo's, are None
     where speed is not known.
     """
 
-    box: tuple[int, int, int, int]
-    working_size: tuple[int, int]
-    regions: tuple[int, ...]
-    tiles: int
-    rows: int
-    inversion_rows: int
     seconds: float | None = None
     memory: float | None = None
 
@@ -125,10 +122,11 @@ class _Cost:
         size, pixels = tile.height * tile.width, frame.canvas.padded[0] * frame.canvas.padded[1]
         across = pixels / (frame.tiles.size[0] * frame.tiles.size[1])  # pixels a latent pixel
         coded = speed.encode, speed.decode
+        codings = tiles * (1 if frame.tiles.is_one else CODINGS)
         seconds = (
             tiles * sum(speed.seconds(size, rows) * n for rows, n in self.passes.items())
             + told.inversion_rows * speed.seconds(size)
-            + tiles * size * across * sum(one.seconds / one.size for one in coded)
+            + codings * size * across * sum(one.seconds / one.size for one in coded)
         )
         most = STYLED * speed.memory(size, max(self.passes, default=1))
         decoding = size * across * speed.decode.bytes / speed.decode.size

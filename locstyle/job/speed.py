@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self  # Any: JSON
@@ -67,11 +67,32 @@ class Speed:
         """
         made = cls.kept(backbone)
         if made is None:
-            made, path = cls.measured(backbone), _place(backbone)
-            with suppress(OSError, RuntimeError, LocstyleError):  # no place for it: measured again
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_atomic(path, json.dumps(asdict(made)).encode())
+            made = cls.measured(backbone)
+            made.keep(backbone)
         return made
+
+    def keep(self, backbone: Backbone) -> None:
+        """Has later runs find it; where there is no place for it, they measure again."""
+        path = _place(backbone)
+        with suppress(OSError, RuntimeError, LocstyleError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(asdict(self)).encode())
+
+    def seen(self, told: float, taken: float) -> Self:
+        """The speed once something that it `told` so many seconds for has `taken` so many.
+
+        Faster is believed, for what was measured on a busy machine would stay slow for ever; slower
+        is not, for it may be the machine that is busy now.
+        """
+        share = taken / told if told > 0 else 1.0
+        if not 0 < share < 1:
+            return self
+
+        def scaled(one: Spent) -> Spent:
+            return replace(one, seconds=one.seconds * share)
+
+        passes = tuple(map(scaled, self.passes))
+        return replace(self, passes=passes, encode=scaled(self.encode), decode=scaled(self.decode))
 
     @classmethod
     def kept(cls, backbone: Backbone) -> Self | None:
