@@ -27,6 +27,7 @@ _SAID = {
     "author": ("author", "modelspec.author"),
     "made with": ("encoder", "ss_network_module", "modelspec.implementation"),
     "date": ("modelspec.date",),
+    "made by": ("made_by",),
 }
 
 

@@ -294,6 +294,20 @@ def test_a_run_and_a_dry_run_tell_the_plan_first(locstyle, folder):
     assert json.loads(again.stdout) == data
 
 
+def test_fewer_rows_at_once_need_less_memory_and_give_the_same(locstyle, folder):
+    asked = (*STYLIZE, *REGIONS, "--json")
+    all_, few = (
+        json.loads(locstyle(*asked, "--dry-run", *rows).stdout)["frames"][0]
+        for rows in ((), ("--max-rows", 1))
+    )
+    assert few["rows"] == all_["rows"] and few["memory"] < all_["memory"]
+    for name, rows in (("a.png", ()), ("b.png", ("--max-rows", 1))):
+        assert locstyle(*asked, "-o", name, *rows).exit_code == 0
+    made = [np.asarray(Image.open(name), int) for name in ("a.png", "b.png")]
+    assert abs(made[0] - made[1]).max() <= 1
+    assert "--max-rows" in locstyle(*asked, "-o", "c.png", "--max-rows", 0).stderr
+
+
 def test_run_reads_paths_beside_the_recipe_and_takes_other_steps(locstyle, folder, monkeypatch):
     dry = locstyle(*STYLIZE, "-r", "left.png=loras/one.safetensors", "--dry-run")
     Path("recipe.yaml").write_text(dry.stdout)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save_file
@@ -16,6 +17,7 @@ from torch import Tensor
 import locstyle as ls
 from locstyle.cli import main
 from locstyle.inspection import inspect_file
+from locstyle.style import read_header
 from locstyle.testing import random_style, save_tiny_xl, tiny_backbone
 
 STEM = "lora_unet_input_blocks_4_1_transformer_blocks_0"
@@ -105,3 +107,43 @@ def test_counts_that_cannot_be_read_are_left_out(tmp_path: Path, text: str) -> N
 
 def test_a_picture_is_a_style_as_it_is(tmp_path: Path) -> None:
     assert inspect_file(tmp_path / "painting.jpg").kind.use == "style"
+
+
+def test_a_card_says_what_the_header_says(tmp_path: Path) -> None:
+    site = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
+    delta = ls.Delta(torch.zeros(2, 768), torch.zeros(1280, 2))
+    meta = {"trigger": "in ink_style", "licence": "CC0: free", "encoder": "lora"}
+    style = ls.Style("ink", "sd1", {site: delta}, meta).with_preview(Image.new("RGB", (64, 64)))
+    path = style.save(tmp_path / "ink.safetensors")
+    result = CliRunner().invoke(main, ["card", str(path), "-o", str(tmp_path / "README.md")])
+    assert result.exit_code == 0, result.output
+    card = (tmp_path / "README.md").read_text("utf-8")
+    _, head, rest = card.split("---\n", 2)
+    said = yaml.safe_load(head)
+    assert said["instance_prompt"] == "in ink_style" and said["license_name"] == "CC0: free"
+    assert "in ink\\_style" in rest and "Stable Diffusion 1.x" in rest
+    assert "-r sky.png=ink.safetensors --backbone CHECKPOINT" in rest
+    with Image.open(tmp_path / "preview.png") as shown:
+        assert shown.size == (64, 64)
+    printed = CliRunner().invoke(main, ["card", str(path)])
+    assert printed.output == card
+
+
+def test_our_own_header_is_read_by_others(tmp_path: Path) -> None:
+    site = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
+    delta = ls.Delta(torch.zeros(2, 2048), torch.zeros(1280, 2))
+    meta = {"trigger": "in ink style", "licence": "CC0"}
+    path = ls.Style("ink", "sdxl", {site: delta}, meta).save(tmp_path / "ink.safetensors")
+    header = read_header(path)
+    assert header["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert header["modelspec.trigger_phrase"] == "in ink style"
+    assert header["modelspec.license"] == "CC0" and header["modelspec.title"] == "ink"
+    assert header["ss_base_model_version"] == "sdxl_base_v1-0"
+    assert ls.read_style(path)[0].meta == meta
+
+
+def test_a_card_of_what_is_no_style_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"control_model.x.weight": torch.zeros(1)}, path)
+    result = CliRunner().invoke(main, ["card", str(path)])
+    assert result.exit_code != 0 and "ControlNet; cards are made of styles" in result.output

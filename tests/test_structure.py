@@ -29,7 +29,7 @@ FLOORS = (
     {"engine.backbone", "engine.backbones", "engine.intervene", "engine.trajectory"},
     {"engine.ownership", "engine.plan", "engine.scene", "engine.training"},
     {"engine.denoise", "engine.interventions"},
-    {"frame_sheet", "inspection", "job", "result"},
+    {"card", "frame_sheet", "inspection", "job", "result"},
     {"editor"},
     {"replay", "testing"},
     {"batches"},

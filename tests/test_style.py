@@ -82,6 +82,8 @@ def test_the_header_says_what_the_file_is(tmp_path: Path, sites: Sites) -> None:
     assert read_header(path) == {
         "locstyle.format": "1", "name": "ink", "family": "tiny", "kind": "deltas",
         "rank": "3", "trigger": "t", "seed": "7",
+        "modelspec.sai_model_spec": "1.0.0", "modelspec.title": "ink",
+        "modelspec.trigger_phrase": "t", "ss_output_name": "ink",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO  # Any: what click hands through
 import click
 
 from locstyle.cli.batch import batch
+from locstyle.cli.card import card
 from locstyle.cli.doctor import doctor
 from locstyle.cli.inspect import inspect
 from locstyle.cli.plugins import plugins
@@ -112,5 +113,6 @@ def _one_line(message: object) -> str:
     return "; ".join(line.strip() for line in str(message).splitlines())
 
 
-for _command in (stylize, run, batch, replay, segment, train, styles, inspect, plugins, doctor):
+_edits = (stylize, run, batch, replay)
+for _command in (*_edits, segment, train, styles, inspect, card, plugins, doctor):
     main.add_command(_command)

@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loading:
-    """Where an edit's backbone comes from and runs."""
+    """Where an edit's backbone comes from and runs, and how many rows at once."""
 
     device: str
     dtype: str
     cache: bool
     download: bool
     config: str | None = None
+    max_rows: int | None = None
 
     @classmethod
     def of(cls, running: Running, download: bool) -> Self:
         """As a command's options have it."""
         config = running.backbone_config
-        return cls(running.device, running.dtype, running.cache, download, config)
+        return cls(running.device, running.dtype, running.cache, download, config, running.max_rows)
 
 
 def run_edit(
@@ -51,9 +52,9 @@ def run_edit(
     from locstyle.cli.progress import progress
 
     editor = load_editor(host, edit.backbone, loading)
-    job, plan = planned(editor, edit, cache=loading.cache, check=check, explained=explained)
+    job, plan = planned(editor, edit, loading, check=check, explained=explained)
     with progress() as on_step:
-        result = editor.run(job, on_step, check_inversion=check)
+        result = editor.run(job, on_step, check_inversion=check, max_rows=loading.max_rows)
     _learn_speed(editor, plan, result)
     return result
 
@@ -121,10 +122,9 @@ def print_plan(
     """Prints the recipe of an edit, and on stderr what it would take; nothing is run."""
     if running.explain_frames:
         check_output(running.explain_frames, [*map(Path, edit.files), *inputs])
-    editor = load_editor(host, edit.backbone, Loading.of(running, download))
-    _, plan = planned(
-        editor, edit, cache=running.cache, check=running.check, explained=running.explain_frames
-    )
+    loading = Loading.of(running, download)
+    editor = load_editor(host, edit.backbone, loading)
+    _, plan = planned(editor, edit, loading, check=running.check, explained=running.explain_frames)
     if running.as_json:
         print_json({"edit": edit.to_dict(), "frames": [asdict(one) for one in plan]})
     else:
@@ -132,7 +132,7 @@ def print_plan(
 
 
 def planned(
-    editor: Editor, edit: Edit, *, cache: bool, check: bool, explained: Path | None = None
+    editor: Editor, edit: Edit, loading: Loading, *, check: bool, explained: Path | None = None
 ) -> tuple[Job, tuple[Forecast, ...]]:
     """The job of an edit and what its frames will take, both told on stderr.
 
@@ -143,8 +143,9 @@ def planned(
     job = editor.resolve(edit)
     for line in region_lines(job):
         click.echo(line, err=True)
-    speed = _speed(editor) if cache else None
-    plan = editor.forecast(job, speed=speed, check_inversion=check)
+    speed = _speed(editor) if loading.cache else None
+    rows = loading.max_rows
+    plan = editor.forecast(job, speed=speed, check_inversion=check, max_rows=rows)
     for line in plan_lines(job, plan):
         click.echo(line, err=True)
     if explained:

@@ -49,6 +49,7 @@ class Running:
     carries: Recipe
     explain_frames: Path | None
     backbone_config: str | None
+    max_rows: int | None
 
 
 config_option = click.option(
@@ -85,6 +86,12 @@ def running_options(command: _Command) -> _Command:
             default=True,
             show_default=True,
             help="Keep inversions on disk for later runs, and use those kept.",
+        ),
+        click.option(
+            "--max-rows",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="So many rows in one pass of the network at most: less memory, more time.",
         ),
         dtype_option,
         device_option,

@@ -71,7 +71,7 @@ def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) ->
     for number, one in enumerate(chosen):
         with _told(number, len(chosen), one):
             job = editor.resolve(edits[number], shelf=shelf)
-            result = editor.run(job, check_inversion=running.check)
+            result = editor.run(job, check_inversion=running.check, max_rows=running.max_rows)
         facts: dict[str, object] = {"vary": dict(one), "report": result.report.to_dict()}
         if singles:
             result.save(singles[number], recipe=running.carries)

@@ -7,6 +7,7 @@ from .find import list_styles as list_styles
 from .find import nearest_file as nearest_file
 from .fit import Coverage as Coverage
 from .header import read_header as read_header
+from .preview import read_preview as read_preview
 from .preview import thumbnail as thumbnail
 from .reference import Reference as Reference
 from .reference import style_picture as style_picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -10,7 +11,38 @@ from locstyle.errors import StyleError
 from locstyle.files import PICTURES, is_file, is_folder, open_file
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
+_BASES = {
+    "sd1": ("stable-diffusion-v1", "sd_v1"),
+    "sd2": ("stable-diffusion-v2", "sd_v2"),
+    "sdxl": ("stable-diffusion-xl-v1-base", "sdxl_base_v1-0"),
+}
+_SAME = {
+    "modelspec.trigger_phrase": "trigger",
+    "modelspec.license": "licence",
+    "modelspec.author": "author",
+    "modelspec.implementation": "encoder",
+}
+Meta = dict[str, str]
 _ADAPTER_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+
+
+def for_others(name: str, family: str, kinds: Collection[str], meta: Mapping[str, str]) -> Meta:
+    """A style's header in the words that other tools read: Stability AI's model metadata standard
+    1.0.0, and kohya's `ss_*` for the base model."""
+    found = {"modelspec.sai_model_spec": "1.0.0", "modelspec.title": name, "ss_output_name": name}
+    if family in _BASES:
+        base, version = _BASES[family]
+        what = "textual-inversion" if set(kinds) == {"words"} else "lora"
+        found |= {"modelspec.architecture": f"{base}/{what}", "ss_base_model_version": version}
+    for theirs, ours in _SAME.items():
+        if meta.get(ours):
+            found[theirs] = meta[ours]
+    return found
+
+
+def is_for_others(key: str) -> bool:
+    """Whether a key of a header is one of those."""
+    return key.startswith(("modelspec.", "ss_"))
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from locstyle.errors import StyleError
 from locstyle.style.data import Delta, Tokens
 from locstyle.style.fit import FLOATS, Coverage, Match
+from locstyle.style.header import is_for_others
 from locstyle.style.reference import Reference
 from locstyle.style.style import ANY, Style
 from locstyle.style.tensors import FORMAT, STRUCTURE
@@ -50,7 +51,8 @@ def read_own(
     kinds, coverage = _by_kind(tensors, {"text": text_sites}, sites)
     match.require_some(coverage)
     deltas = _deltas(match, kinds["deltas"], sites)
-    meta = {key: value for key, value in header.items() if key not in STRUCTURE}
+    said = {key: value for key, value in header.items() if not is_for_others(key)}
+    meta = {key: value for key, value in said.items() if key not in STRUCTURE}
     try:
         style = Style(
             header.get("name", match.file.stem),

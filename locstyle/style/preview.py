@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locstyle.files import bounds
+from locstyle.style.header import read_header
 from locstyle.style.reference import style_picture
 
 if TYPE_CHECKING:
@@ -26,6 +28,21 @@ def thumbnail(image: Image, side: int = SIDE) -> str:
     data = io.BytesIO()
     small.save(data, "PNG", optimize=True)
     return base64.b64encode(data.getvalue()).decode()
+
+
+def read_preview(file: Path) -> bytes | None:
+    """The picture in a style file's header as a PNG, None where there is none.
+
+    Raises:
+        StyleError: not a readable safetensors file.
+    """
+    header = read_header(file)
+    shown = opened(header.get("preview") or header.get("modelspec.thumbnail") or "")
+    if shown is None:
+        return None
+    data = io.BytesIO()
+    shown.save(data, "PNG")
+    return data.getvalue()
 
 
 def opened(preview: str) -> Image | None:

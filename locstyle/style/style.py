@@ -16,6 +16,7 @@ from torch import Tensor
 from locstyle.errors import OutputError, StyleError
 from locstyle.files import write_atomic
 from locstyle.style.data import Delta, Tokens, check_words
+from locstyle.style.header import for_others
 from locstyle.style.preview import opened, thumbnail
 from locstyle.style.reference import SIDE, Reference
 from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors, of_deltas
@@ -175,6 +176,7 @@ class Style:
         if path.suffix != ".safetensors":
             raise OutputError(f"{path}: a style is written as .safetensors, not {path.suffix!r}")
         header = {
+            **for_others(self.name, self.family, self.kinds, self.meta),
             **self.meta,
             "locstyle.format": FORMAT,
             "name": self.name,
