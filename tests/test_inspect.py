@@ -147,3 +147,16 @@ def test_a_card_of_what_is_no_style_is_refused(tmp_path: Path) -> None:
     save_file({"control_model.x.weight": torch.zeros(1)}, path)
     result = CliRunner().invoke(main, ["card", str(path)])
     assert result.exit_code != 0 and "ControlNet; cards are made of styles" in result.output
+
+
+def test_a_form_beside_two_factors_is_named_and_counted(tmp_path: Path) -> None:
+    stem = f"lora_unet_{'mid_block_attentions_0_transformer_blocks_0_attn2_to_k'}"
+    parts = {"hada_w1_a": (1280, 2), "hada_w1_b": (2, 768)}
+    parts |= {"hada_w2_a": (1280, 2), "hada_w2_b": (2, 768), "alpha": ()}
+    tensors = {f"{stem}.{part}": torch.zeros(shape) for part, shape in parts.items()}
+    tensors["lora_unet_conv_in.lambda_layer"] = torch.zeros(1, 2)
+    save_file(tensors, tmp_path / "loha.safetensors")
+    found = inspect_file(tmp_path / "loha.safetensors")
+    assert "LoHa" in found.says["form"] and "T-LoRA" in found.says["form"]
+    assert found.keys["sd1"]["applied"] == 5
+    assert any("T-LoRA" in what for what in found.keys["sd1"])

@@ -37,6 +37,7 @@ def bench() -> None:
     "--size", type=click.IntRange(32), default=128, show_default=True, help="Longer side, pixels."
 )
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
+@click.option("--backbone-config", metavar="FOLDER", help="As for `locstyle stylize`.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …")
 @click.option(
     "--method", "methods", multiple=True, help="Only this method, fusion or encoder; repeatable."

@@ -33,7 +33,9 @@ def run_quality(settings: Settings, host: ls.Host, *, fresh: bool = False) -> Re
     Raises:
         LocstyleError: a mistake in the settings, before anything is made.
     """
-    editor = ls.Editor.load(settings.backbone, device=settings.device, host=host)
+    editor = ls.Editor.load(
+        settings.backbone, device=settings.device, host=host, config=settings.backbone_config
+    )
     found, notes = methods(host, editor.backbone, settings)
     real, size = settings.real, settings.size
     cases = list(photo_cases(*real, size, settings.regions)) if real else []

@@ -24,6 +24,7 @@ class Settings:
     seed: int = 0
     size: int = 128
     backbone: str = "mini"
+    backbone_config: str | None = None
     device: str = "auto"
     methods: tuple[str, ...] = ()  # all
     styles: Path | None = None

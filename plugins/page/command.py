@@ -36,6 +36,7 @@ def _options(command: _Command) -> _Command:
             help="As for `locstyle stylize`.",
         ),
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …"),
+        click.option("--backbone-config", metavar="FOLDER", help="As for `locstyle stylize`."),
         click.option(
             "--backbone", default="mini", show_default=True, help="A name, folder or file."
         ),

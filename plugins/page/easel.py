@@ -66,7 +66,11 @@ class Easel:
             return editor.backbone
         asked = self._settings
         return ls.Editor.load(
-            asked.backbone, device=asked.device, dtype=torch.float32, host=self._host
+            asked.backbone,
+            device=asked.device,
+            dtype=torch.float32,
+            host=self._host,
+            config=asked.backbone_config,
         ).backbone
 
     def _loaded(self) -> ls.Editor:
@@ -79,6 +83,7 @@ class Easel:
             dtype=None if asked.dtype == "auto" else getattr(torch, asked.dtype),
             host=self._host,
             cache=ls.TrajectoryCache() if asked.cache else None,
+            config=asked.backbone_config,
         )
 
     def _tell(self, state: str, error: BaseException | None) -> None:

@@ -23,6 +23,7 @@ class Startup:
     device: str = "auto"
     dtype: str = "auto"
     cache: bool = True
+    backbone_config: str | None = None
     kept: Path | None = None
     token: str = field(default_factory=lambda: token_urlsafe(24))
     upload_bytes: int = 1024 * MIB
