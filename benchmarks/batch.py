@@ -5,6 +5,7 @@
 The same tasks by `mini`, two styles on each of some photos, one thread and one worker: as a loop of
 commands, by `locstyle batch`, and by it on a Ray cluster of its own. Seconds of the CPU, of all
 processes together, stand beside those of the wall: on a busy machine they are the ones to compare.
+Ray's processes are nobody's children, so of that way only the wall's count.
 Pictures of all ways are compared bit by bit.
 """
 
@@ -43,7 +44,8 @@ def main() -> None:
         make(folder, wanted)
         for way in wanted.ways.split(","):
             wall, cpu = timed(folder, way, wanted.quick)
-            print(f"{way}: {tasks} tasks, {wall:.0f} s, {cpu:.0f} s of the CPU", flush=True)
+            seen = "" if way == "ray" else f", {cpu:.0f} s of the CPU"
+            print(f"{way}: {tasks} tasks, {wall:.0f} s{seen}", flush=True)
         print(f"pictures that differ between ways: {differing(folder)}")
 
 

@@ -21,22 +21,27 @@ INK, PAPER, BLANK = (32, 32, 32), (255, 255, 255), (224, 224, 224)
 def contact_sheet(
     pictures: Sequence[tuple[str, Image.Image]], columns: int | None = None, *, cell: int = 256
 ) -> Image.Image:
-    """The pictures in rows of `columns` (None: one row), each fitted into `cell` × `cell` pixels.
+    """The pictures in rows of `columns` (None: one row), each fitted into `cell` × `cell` pixels;
+    a row is as high as its highest.
 
     Small pictures are enlarged by whole factors without smoothing, so that pixels stay visible.
     """
     across = min(columns or len(pictures), len(pictures))
-    rows = -(-len(pictures) // across)
-    width, height = cell + GAP, cell + LINE + GAP
-    sheet = Image.new("RGB", (across * width + GAP, rows * height + GAP), PAPER)
+    fitted = [(label, _fitted(picture, cell)) for label, picture in pictures]
+    rows = [fitted[start : start + across] for start in range(0, len(fitted), across)]
+    heights = [max(small.height for _, small in row) for row in rows]
+    size = across * (cell + GAP) + GAP, sum(high + LINE + GAP for high in heights) + GAP
+    sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=14)
-    for index, (label, picture) in enumerate(pictures):
-        left, top = GAP + index % across * width, GAP + index // across * height
-        draw.text((left, top), _fitted_text(label, cell, font), fill=INK, font=font)
-        small = _fitted(picture, cell)
-        spare = (cell - small.width) // 2, (cell - small.height) // 2
-        sheet.paste(small, (left + spare[0], top + LINE + spare[1]))
+    top = GAP
+    for row, high in zip(rows, heights, strict=True):
+        for column, (label, small) in enumerate(row):
+            left = GAP + column * (cell + GAP)
+            draw.text((left, top), _fitted_text(label, cell, font), fill=INK, font=font)
+            spare = (cell - small.width) // 2, (high - small.height) // 2
+            sheet.paste(small, (left + spare[0], top + LINE + spare[1]))
+        top += high + LINE + GAP
     return sheet
 
 

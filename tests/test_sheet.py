@@ -27,6 +27,15 @@ def test_small_pictures_grow_by_whole_pixels_and_large_ones_shrink():
     assert contact_sheet([("", Image.new("RGB", (900, 300)))], cell=40).width < 60
 
 
+def test_a_row_is_as_high_as_its_highest():
+    wide, tall = Image.new("RGB", (900, 300), "red"), Image.new("RGB", (300, 900), "red")
+    rows = contact_sheet([("", wide), ("", wide), ("", wide), ("", tall)], 2, cell=90)
+    alone = contact_sheet([("", wide), ("", wide)], 2, cell=90)
+    assert 30 < alone.height < 90 < 120 < rows.height < 200 and rows.width == alone.width
+    red = np.asarray(rows)[..., 1] == 0
+    assert red.sum() == 4 * 90 * 30
+
+
 def test_every_mode_and_any_label_fits():
     modes = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
     pictures = [
