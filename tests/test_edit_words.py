@@ -144,6 +144,10 @@ def test_words_may_stand_in_negative_prompts(editor: ls.Editor) -> None:
         assert isinstance(text, ls.Text) and isinstance(negative, ls.Text)
         assert torch.equal(text.states, backbone.text("a").states)
         assert torch.equal(negative.states, backbone.text("bad <ink>", style.words).states)
+    none = replace(edit, regions=(ls.Region("all", style, 0.0), edit.regions[1]))
+    _, negative = region_texts(none, [[style], []], backbone, schedule, 0)
+    assert isinstance(negative, ls.Text)  # a style of strength 0 is no style
+    assert torch.equal(negative.states, backbone.text("bad <ink>").states)
     said = ls.Edit(photo(), [ls.Region("all", style, prompt="b")], negative="<ink>")
     text, _ = region_texts(said, [[style]], backbone, schedule, 0)
     assert isinstance(text, ls.Text) and torch.equal(text.states, backbone.text("b").states)

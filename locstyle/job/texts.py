@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -40,16 +39,23 @@ def region_texts(
 
 def negative_text(edit: Edit, styles: Groups, backbone: Backbone) -> Text:
     """The edit's own negative text, which what no region owns has."""
-    return text_of(backbone, edit.negative, "negative", negative_words(edit.negative, styles))
+    pairs = zip(edit.regions, styles, strict=True)
+    words = _negative_words(edit.negative, [s for pair in pairs for s in _acting_in(*pair)])
+    return text_of(backbone, edit.negative, "negative", words)
 
 
-def negative_words(prompt: str, styles: Groups) -> dict[str, Tensor]:
+def _acting_in(region: Region, styles: Sequence[Style]) -> list[Style]:
+    """A region's styles but those of strength 0, which are none."""
+    return [s for one, s in zip(region.stylings, styles, strict=True) if one.strength]
+
+
+def _negative_words(prompt: str, styles: Sequence[Style]) -> dict[str, Tensor]:
     """The words in a negative prompt that any style of the edit has learned; the first counts.
 
     Negative prompts are said of whole edits, and so are the words that were learned for them.
     """
     found: dict[str, Tensor] = {}
-    for style in chain.from_iterable(styles):
+    for style in styles:
         found |= {name: v for name, v in style.words.items() if name in prompt} | found
     return found
 
@@ -97,7 +103,9 @@ class _Speaker:
         self._region, self._edit, self._backbone = edit.regions[index], edit, backbone
         own = self._region.negative
         self._negative = edit.negative if own is None else own
-        self._styles, self._all = styles[index], [styles[index], *styles]
+        self._styles = styles[index]
+        own_first = sorted(range(len(styles)), key=lambda number: number != index)
+        self._all = [style for n in own_first for style in _acting_in(edit.regions[n], styles[n])]
         self._where = f"regions[{index}]"
 
     def text(self, acting: Sequence[int]) -> Text:
@@ -125,7 +133,7 @@ class _Speaker:
 
     def negative(self, acting: Sequence[int]) -> Text:
         """The region's negative prompt, else the edit's, as the acting styles hear it."""
-        words = negative_words(self._negative, self._all)
+        words = _negative_words(self._negative, self._all)
         place = f"{self._where}.negative"
         return text_of(self._backbone, self._negative, place, words, self._heard_by(acting))
 
