@@ -125,10 +125,11 @@ def test_of_several_styles_the_strongest_says(style: ls.Style) -> None:
     assert settled_palettes(edit, [styles]).regions[0].palette == 0.0
 
 
-def test_a_header_that_says_nonsense_is_refused_by_name(style: ls.Style) -> None:
-    said = style.with_meta(palette="purple")
+@pytest.mark.parametrize("word", ["purple", "2.0", "nan", ""])
+def test_a_header_that_says_nonsense_is_refused_by_name(style: ls.Style, word: str) -> None:
+    said = style.with_meta(palette=word)
     edit = ls.Edit("a.png", (ls.Region("all", said),))
-    with pytest.raises(ls.StyleError, match=r"'s'.*purple.*0, the photo's own"):
+    with pytest.raises(ls.StyleError, match=rf"'s'.*'{word}'.*0, the photo's own"):
         settled_palettes(edit, [(said,)])
     asked = replace(edit, palette=0.5)  # whoever is not asked may say what it likes
     assert settled_palettes(asked, [(said,)]).regions[0].palette == 0.5

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from locstyle.edit import Edit, checks
-from locstyle.errors import StyleError, shown
+from locstyle.errors import RecipeError, StyleError, shown
 
 if TYPE_CHECKING:
     from locstyle.edit import Region
@@ -126,7 +126,7 @@ def _settled(edit: Edit, region: Region, styles: Sequence[Style]) -> float | str
 def _own(style: Style) -> float | str:
     """What a style's file says of its colours; a word there that means nothing is refused."""
     said = style.meta["palette"]
-    with suppress(ValueError):
+    with suppress(ValueError, RecipeError):
         return checks.palette(said if said == "drawn" else float(said), "palette")
     raise StyleError(
         f"style {style.name!r}: its header says palette {shown(said)}; set one in the region: "
