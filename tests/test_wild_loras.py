@@ -240,3 +240,36 @@ def test_what_is_no_change_of_a_weight_is_named(
     save_file({key: torch.zeros(2, 2)}, tmp_path / "a.safetensors")
     with pytest.raises(ls.StyleError, match=f"nothing in it applies[\\s\\S]*{word}"):
         read(backbone, tmp_path / "a.safetensors")
+
+
+PARTS: Mapping[str, Mapping[str, Tensor]] = {
+    "incomplete": {"dora_scale": torch.ones(8, 1), "alpha": torch.tensor(1.0)},
+    "no update of a weight": {"hada_w1_a": torch.ones(8, 2), "alpha": torch.tensor(1.0)},
+    "not finite": {
+        "lokr_w1": torch.full((2, 2), 1e30),
+        "lokr_w2": torch.full((4, 8), 1e30),
+    },
+    r"shape \(0,": {"lora_mid.weight": torch.ones(0, 0), "alpha": torch.tensor(1.0)},
+}
+
+
+@pytest.mark.parametrize("words", PARTS)
+def test_a_damaged_update_is_an_error_that_names_the_layer(
+    backbone: UNetBackbone, tmp_path: Path, words: str
+) -> None:
+    stem = f"lora_unet_{LINEAR.replace('.', '_')}"
+    tensors = {f"{stem}.{part}": tensor for part, tensor in PARTS[words].items()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(ls.StyleError, match=rf"{LINEAR}[\s\S]*({words}|no update)"):
+        read(backbone, tmp_path / "a.safetensors")
+
+
+def test_an_adapter_configuration_of_anybodys_is_refused(
+    backbone: UNetBackbone, tmp_path: Path
+) -> None:
+    tensors = {f"base_model.model.{LINEAR}.hada_w1_a": torch.ones(8, 2)}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    for said in ('{"peft_type": "LOHA", "r": "two"}', '{"peft_type": "VERA", "r": 2}'):
+        (tmp_path / "adapter_config.json").write_text(said)
+        with pytest.raises(ls.StyleError, match=LINEAR):
+            read(backbone, tmp_path)

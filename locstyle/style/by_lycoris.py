@@ -13,6 +13,9 @@ from locstyle.errors import StyleError
 from locstyle.extras import pip_line
 from locstyle.style.addition import Addition, Base, Parts
 
+_BROKEN = (ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What a library raises over tensors that do not belong together."""
+
 _Make = Callable[[Base, Parts, float | None], Tensor]
 
 
@@ -31,6 +34,9 @@ def by_lycoris(base: Base, parts: Parts) -> Addition:
     magnitude = given.pop("dora_scale", None)
     make = next((make for sign, make in _MAKERS.items() if sign in given), None)
     if make is None:
+        if magnitude is not None or set(given) - {"alpha"}:
+            held = ", ".join(sorted(parts))
+            raise StyleError(f"it has {held} and no more; the file is incomplete")
         return Addition(None, bias)
     weight = _shaped(make, base, given)
     if magnitude is not None:
@@ -47,7 +53,7 @@ def _shaped(make: _Make, base: Base, given: Parts) -> Tensor:
             raise ValueError(f"it makes {tuple(found.shape)}")
         alpha = float(given["alpha"]) if "alpha" in given else None
         return make(base, given, alpha).reshape(base.shape)
-    except (ValueError, RuntimeError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except _BROKEN as error:
         names = {name: tuple(tensor.shape) for name, tensor in given.items()}
         raise StyleError(
             f"{names} is no update of a weight of shape {base.shape} ({error}); the file is of "

@@ -111,6 +111,11 @@ class Updates:
             change = self._change(name, base, keys)
         except StyleError as error:
             raise StyleError(f"{match.file}: {name}, {form}: {error}") from error
+        if not all(part.isfinite().all() for part in change if part is not None):
+            raise StyleError(
+                f"{match.file}: {name}, {form}: makes numbers that are not finite; the file is "
+                "damaged"
+            )
         delta, lost = as_delta(change, base.shape, dtype)
         is_whole = delta.rank >= min(base.shape[:2])
         self._made.setdefault(form, []).append((0 if is_whole else delta.rank, lost))
