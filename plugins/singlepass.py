@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import locstyle as ls
 
@@ -68,6 +68,10 @@ class SinglePass:
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
+
+    PRESETS: ClassVar[dict[str, Options]] = {
+        "portrait": Options(structure=0.6),  # eyes and mouth stay where they are
+    }
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = o = options or self.Options()
