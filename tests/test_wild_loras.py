@@ -150,7 +150,13 @@ def test_an_adapter_of_peft_is_what_peft_merges(
     before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an extension that BOFT does without, and of biases
-        made = get_peft_model(unet, peft_config(kind))
+        try:
+            made = get_peft_model(unet, peft_config(kind))
+        except (
+            AssertionError
+        ) as error:  # setuptools', once the standard library's distutils is there
+            assert kind == "BOFT" and "distutils" in str(error)
+            pytest.skip("PEFT's BOFT wants to build an extension, which cannot be begun here")
         shaken(made)
         made.save_pretrained(tmp_path)
     style, coverage = read(backbone, tmp_path)
