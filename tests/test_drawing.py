@@ -140,7 +140,14 @@ LARGE = (5, 5, 95, 60)
 """A box that takes a dozen tiles of the tiny backbone at the photo's own pixels."""
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+MOST = [
+    fusion if fusion == "singlepass" else pytest.param(fusion, marks=pytest.mark.slow)
+    for fusion in FUSIONS
+]
+"""One of all in CI: the others take ten seconds each."""
+
+
+@pytest.mark.parametrize("fusion", MOST)
 def test_a_frame_too_large_for_one_pass_is_drawn_in_tiles(
     editor: Editor, backbone: UNetBackbone, fusion: str
 ) -> None:

@@ -27,8 +27,15 @@ def editor(backbone: UNetBackbone) -> Editor:
     return Editor(backbone, Host())
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("how", ["frames", "tiles"])
+CASES = [
+    pytest.param(fusion, how, marks=[pytest.mark.slow] if how == "tiles" and n else [])
+    for n, fusion in enumerate(FUSIONS)
+    for how in ("frames", "tiles")
+]
+"""Tiles of one fusion in CI: the others take eight seconds each."""
+
+
+@pytest.mark.parametrize(("fusion", "how"), CASES)
 def test_the_rows_foretold_are_those_a_run_takes(
     editor: Editor, backbone: UNetBackbone, fusion: str, how: str
 ) -> None:

@@ -185,6 +185,7 @@ for _ in range(150):
 """
 
 
+@pytest.mark.slow
 def test_several_runs_share_a_folder_without_harm(tmp_path: Path) -> None:
     TrajectoryCache(tmp_path / "one").put("0", latents())
     limit = 4 * (tmp_path / "one" / "0.safetensors").stat().st_size  # two of six must go

@@ -133,7 +133,7 @@ def test_a_pool_of_threads_just_works(editor: ls.Editor, model: UNetBackbone) ->
 
 
 @pytest.mark.parametrize("encoder", ["lora", "concept"])
-@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_training_beside_a_run_changes_neither(
     editor: ls.Editor, model: UNetBackbone, encoder: str, is_first: bool
 ) -> None:

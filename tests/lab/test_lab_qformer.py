@@ -143,6 +143,7 @@ def test_sizes_fit_the_backbone(known: Seen) -> None:
     assert sum(p.numel() for p in network.parameters()) < 4e6
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_references_and_what_they_give(
     known: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def test_hovering_shows_the_object_under_the_pointer_and_asks_nobody(tab: Tab) -
         assert tab.pixel("marks", *place)[3] > 60
         others = {IN_SKY, IN_HOUSE, IN_MEADOW} - {place}
         assert all(tab.pixel("marks", *other)[3] == 0 for other in others)
-    assert asked == []
+    assert not [url for url in asked if "/segments" in url or "/masks" in url]
 
 
 def test_click_makes_a_region_adds_to_it_and_alt_takes_away(tab: Tab) -> None:

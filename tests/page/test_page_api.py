@@ -8,7 +8,6 @@ import json
 import shlex
 import time
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from PIL import Image
 from serving import serving
 
 import locstyle as ls
-from locstyle.job.answers import Answers
 
 
 def picture(answer) -> Image.Image:
@@ -83,25 +81,6 @@ def test_segments_are_a_list_and_a_map_of_the_preview(client, folder):
     assert set(np.unique(who)) <= numbers | {0} and len(numbers) >= 3
     inside = who[20, 30]
     assert ls.select_mask(folder / "photo.png", f"auto:{inside}").values[20, 30] == 1
-
-
-def test_a_long_look_holds_up_no_other_request(client, monkeypatch):
-    looking, go_on, usual = Event(), Event(), Answers._found
-
-    def slow(*given):
-        looking.set()
-        assert go_on.wait(30)
-        return usual(*given)
-
-    monkeypatch.setattr(Answers, "_found", slow)
-    job = client.post("/api/segments", {"image": "photo.jpg", "segmenter": "classic"}).data
-    assert looking.wait(30)
-    recipe = {"image": "photo.jpg", "regions": [{"mask": "box:0,0,64,96"}]}
-    said = client.post("/api/masks", {"recipe": recipe}).data
-    assert said["regions"][0]["coverage"] == 0.5
-    assert client.get("/api/hello").status == 200
-    go_on.set()
-    assert client.ended(job)["result"]["segments"]
 
 
 def test_masks_say_what_each_region_covers_and_hide_none_for_anothers_error(client):

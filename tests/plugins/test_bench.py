@@ -297,6 +297,7 @@ def test_a_second_run_does_nothing_twice_and_a_lost_record_is_made_again(
     assert done == ["recolour", "oracle"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(host, finished, tmp_path):
     again = replace(finished.settings, out=tmp_path / "again")
     assert untimed(run_quality(again, host)) == untimed(finished.results)

@@ -230,6 +230,7 @@ def test_text_orders_the_objects_by_a_clip_on_disk(scene: WorldScene, tmp_path: 
         empty.segment(Image.fromarray(scene.photo), ls.Prompt(text="the house"))
 
 
+@pytest.mark.slow
 @needs_ultralytics
 def test_nothing_is_sent_written_printed_or_left_changed(tmp_path: Path) -> None:
     """In a fresh process with an empty home: the import of ultralytics is what does most of it."""

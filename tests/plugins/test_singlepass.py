@@ -75,7 +75,7 @@ def test_region_order_does_not_matter(backbone: UNetBackbone) -> None:
     assert torch.allclose(run(scene, fusion)[0], run(swapped, fusion)[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 3])
 def test_rows_do_not_grow_with_regions(backbone: UNetBackbone, count: int) -> None:
     scene = tiny_scene(backbone, [random_style(backbone, s) for s in range(count)], steps=10)
     # Two rows a step, and the photo's own row for the first 60 % of them.
