@@ -30,7 +30,8 @@ def frame_sheet(picture: Image.Image, frames: Sequence[Frame]) -> Image.Image:
             draw.rectangle(_scaled(tile, scale), outline=colour, width=1)
         box = _scaled(frame.canvas.box, scale)
         draw.rectangle(box, outline=colour, width=3)
-        _write(draw, (box[0] + 5, box[1] + 5), f"{number + 1}: {frame.describe()}", font, colour)
+        told = f"{number + 1}: {frame.describe()}".replace("×", "x")  # the font has no ×
+        _write(draw, (box[0] + 5, box[1] + 5), told, font, colour)
     return drawn
 
 

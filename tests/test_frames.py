@@ -15,9 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from locstyle_plugins.vct import VCT
+from PIL import Image, ImageDraw
 
 from locstyle import Edit, Mask, RecipeError, Region
 from locstyle.edit import Framing
+from locstyle.frame_sheet import frame_sheet
 from locstyle.job.check_frames import check_frames
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.masks import Partition
@@ -55,6 +57,21 @@ def test_regions_far_apart_get_frames_of_their_own() -> None:
 def test_regions_that_touch_share_a_frame() -> None:
     found = frames(boxes((600, 800), (100, 100, 300, 300), (300, 100, 500, 300)))
     assert [frame.regions for frame in found] == [(0, 1)]
+
+
+def test_the_drawn_frames_have_labels_that_the_font_can_write(monkeypatch) -> None:
+    written: list[str] = []
+    write = ImageDraw.ImageDraw.text
+
+    def text(self: Any, place: Any, text: str, **given: Any) -> None:
+        written.append(text)
+        drawn = {bytes(given["font"].getmask(letter)) for letter in text}
+        assert bytes(given["font"].getmask("\uffff")) not in drawn  # the box for what it lacks
+        write(self, place, text, **given)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    frame_sheet(Image.new("RGB", (800, 600)), frames(boxes((600, 800), (100, 100, 300, 300))))
+    assert written
 
 
 def test_touching_through_others_counts() -> None:
