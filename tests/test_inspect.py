@@ -105,6 +105,17 @@ def test_counts_that_cannot_be_read_are_left_out(tmp_path: Path, text: str) -> N
     assert "trained with" not in found.says
 
 
+@pytest.mark.parametrize("command", ["inspect", "card"])
+def test_a_style_is_found_by_its_name_as_in_an_edit(tmp_path: Path, monkeypatch, command) -> None:
+    monkeypatch.chdir(tmp_path)
+    random_style(tiny_backbone(), 0).save("inks.safetensors")
+    by_file = CliRunner().invoke(main, [command, "inks.safetensors"])
+    by_name = CliRunner().invoke(main, [command, "inks"])
+    assert by_name.exit_code == 0 and by_name.stdout == by_file.stdout
+    missed = CliRunner().invoke(main, [command, "ink"])
+    assert missed.exit_code != 0 and "did you mean 'inks'" in missed.stderr
+
+
 def test_a_picture_is_a_style_as_it_is(tmp_path: Path) -> None:
     assert inspect_file(tmp_path / "painting.jpg").kind.use == "style"
 

@@ -16,12 +16,13 @@ from locstyle.errors import OutputError
 def card(file: Path, output: Path | None) -> None:
     """Write the card of a style FILE, from its header: trigger, family, licence, preview, command.
 
-    Markdown, as model hubs read it; on stdout without -o.
+    FILE is a path, or a name as in an edit. Markdown, as model hubs read it; on stdout without -o.
     """
     from locstyle.card import PREVIEW, card
     from locstyle.files import check_output, write_atomic
-    from locstyle.style import read_preview
+    from locstyle.style import find_style, read_preview
 
+    file = file if file.suffix else find_style(file)
     text = card(file)
     if output is None:
         click.echo(text, nl=False)

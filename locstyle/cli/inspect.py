@@ -15,11 +15,13 @@ from locstyle.cli.shared import PATH, json_option, print_json
 def inspect(file: Path, as_json: bool) -> None:
     """Say what a model FILE is, what it says of itself, and what it fits.
 
-    A style of any tool, a checkpoint, or a folder of either; read is its header alone.
+    A style of any tool, also by its name, a checkpoint, or a folder of either; read is its header
+    alone.
     """
     from locstyle.inspection import inspect_file
+    from locstyle.style import find_style
 
-    found = inspect_file(file)
+    found = inspect_file(file if file.suffix else find_style(file))
     if as_json:
         print_json(found.to_dict())
     else:
