@@ -66,6 +66,9 @@ def test_each_picture_of_the_grid_is_what_its_own_command_makes(locstyle):
         (("--vary", "1.structure=0.5,2", "-o", "g.png"), r"regions[0].structure"),
         (("--vary", "style=one,three", "-o", "g.png"), "'three' is not a file"),
         (("--each", "x.png", "-o", "g.png"), "--vary"),
+        (("--each", "x.png", "-o", "g.png", "--dry-run"), "--vary"),
+        (("--vary", "seed=1..2", "-o", "g.png", "--dry-run"), "--dry-run: is of one edit"),
+        (("--vary", "seed=1..2000", "-o", "g.png"), "2000 pictures"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_runs(locstyle, more, said):

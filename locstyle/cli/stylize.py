@@ -153,13 +153,15 @@ def stylize(
         segmenter=segmenting,
         **given,
     )
-    if dry_run:
-        print_plan(host, edit, running)
-    elif vary:
+    if each and not vary:
+        raise RecipeError("--each: names the pictures of --vary; give both, or -o alone")
+    if vary and dry_run:
+        raise RecipeError("--dry-run: is of one edit; leave out that or --vary")
+    if vary:
         from locstyle.cli.vary import Varying, vary_and_save
 
         vary_and_save(host, edit, Varying(vary, each), running)
-    elif each:
-        raise RecipeError("--each: names the pictures of --vary; give both, or -o alone")
+    elif dry_run:
+        print_plan(host, edit, running)
     else:
         run_and_save(host, edit, running)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 WIDEST = 6
 """Pictures beside each other where only one key is varied."""
 
+MOST = 900
+"""Pictures in one grid, so that at 512 pixels a side each it is a photo that we read."""
+
 _LARGEST = 512  # pixels a side of a picture in the grid
 
 
@@ -55,6 +58,11 @@ def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) ->
 
     axes = read_axes(varying.axes, "--vary")
     chosen = combinations(axes)
+    if len(chosen) > MOST:
+        raise RecipeError(
+            f"--vary: {len(chosen)} pictures; a grid holds {MOST} at most; give fewer values, "
+            "or the same keys to locstyle batch --matrix"
+        )
     data = edit.to_dict()
     edits = [Edit.from_dict(varied(data, one)) for one in chosen]
     _refuse(running)
