@@ -92,6 +92,7 @@ def test_names_with_operators_in_them_stay_names(folder):
     ("output", "said"),
     [
         ("o/{stem}-{seed}.png", r"called alike; have \{folder\} in it"),
+        ("o/{seed}.png", r"for all photos; have \{stem\} in it"),
         ("o/{folder}-{stem}.png", r"have \{seed\} in it"),
         ("o/{stm}-{seed}.png", "did you mean 'stem'"),
         ("o/{stem}.gif", "cannot write '.gif'"),
@@ -100,6 +101,22 @@ def test_names_with_operators_in_them_stay_names(folder):
 def test_outputs_that_would_meet_are_refused(folder, output, said):
     with pytest.raises((ls.OutputError, ls.RecipeError), match=said):
         plan_tasks(["a/1.png", "b/1.png"], RECIPE, output, {"seed": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"jobs": 0}, "jobs: got 0"),
+        ({"threads": 0}, "threads: got 0"),
+        ({"timeout": -1}, "timeout: got -1"),
+        ({"gpus": -0.5}, "gpus: got -0.5"),
+        ({"gpus": 2}, "gpus: .* launcher 'ray'"),
+        ({"ray_address": "auto"}, "ray_address: .* launcher 'ray'"),
+    ],
+)
+def test_settings_that_no_batch_can_have_are_refused(given, said):
+    with pytest.raises(ls.RecipeError, match=said):
+        ls.Batching(**given)
 
 
 def test_folders_whose_photos_are_called_alike_are_named_by_what_is_above(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import batch_kit as kit
@@ -14,6 +15,14 @@ from locstyle.batches import Batch, Batching
 from locstyle.batches.on_ray import OnRay
 
 pytest.importorskip("ray")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nothing_answers_is_said_at_once(address):
+    since = time.monotonic()
+    with pytest.raises(ls.LocstyleError, match=r"nothing answers at '127\.0\.0\.1:1'"):
+        OnRay(Batching(launcher="ray", ray_address=address), None)
+    assert time.monotonic() - since < 20  # Ray itself tries for many minutes
 
 
 @pytest.mark.slow  # half a minute, most of it a cluster's start

@@ -7,6 +7,7 @@ same files under the same paths.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """What a cluster that we start is told: to report to nobody."""
+
+_PATIENCE = 10.0  # seconds for a cluster's head to take a connection
 
 
 class Seat:
@@ -122,6 +125,7 @@ def _imported() -> Any:
 
 
 def _connect(ray: Any, address: str | None) -> None:
+    _check_reachable(address or os.environ.get("RAY_ADDRESS", ""))
     with _environment(_QUIET):
         try:
             ray.init(
@@ -134,6 +138,21 @@ def _connect(ray: Any, address: str | None) -> None:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = repr(address) if address else "here"
             raise LocstyleError(f"launcher 'ray': no cluster {where} ({error})") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Refuses a HOST:PORT where nothing listens, which Ray itself tries for many minutes."""
+    place = address.removeprefix("ray://")
+    host, _, port = place.rpartition(":")
+    if not (host and port.isdecimal()):  # "auto", "local", or for Ray to judge
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise LocstyleError(
+            f"launcher 'ray': nothing answers at {place!r} ({error}); give the address of a "
+            "running cluster, or leave --ray-address and RAY_ADDRESS out to start one here"
+        ) from error
 
 
 def _asks(resources: dict[str, float], how: Batching) -> dict[str, float]:

@@ -129,6 +129,8 @@ def _check_apart(tasks: Sequence[Task], output: str) -> None:
             continue
         if other.photo == task.photo:
             hint = f"have {' and '.join(f'{{{key}}}' for key in task.variation)} in it"
+        elif not {"stem", "name"}.intersection(places(output)):
+            hint = "it is one name for all photos; have {stem} in it"
         else:
             hint = f"{other.photo!r} and {task.photo!r} are called alike; have {{folder}} in it"
             if "folder" in places(output):

@@ -8,12 +8,16 @@ from typing import Any, Literal
 
 from locstyle.batches.photos import Found
 from locstyle.edit import Edit
+from locstyle.edit.checks import number, refusal, whole
 from locstyle.edit.variation import Variation
 from locstyle.files.pattern import filled_where_known
 
 Carries = Literal["full", "names", "none"]
 MakeLauncher = Callable[["Batching", Any], Any]
 """Makes a `Launcher` for a batch and the `Setting` of its workers."""
+
+_MOST = 100_000
+"""Workers, or threads of one: far beyond any cluster."""
 
 
 @dataclass(frozen=True)
@@ -144,3 +148,20 @@ class Batching:
     thumbnails: bool = False
     ray_address: str | None = None
     gpus: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what no batch can have.
+
+        Raises:
+            RecipeError: a number out of range, or of Ray without it.
+        """
+        whole(self.threads, "threads", 1, _MOST)
+        if self.jobs is not None:
+            whole(self.jobs, "jobs", 1, _MOST)
+        for name in ("timeout", "gpus"):
+            if getattr(self, name) is not None:
+                number(getattr(self, name), name, 0)
+        for name in ("ray_address", "gpus"):
+            if self.launcher == "local" and (given := getattr(self, name)) is not None:
+                fit = "none beside launcher 'local', which it says nothing to, or launcher 'ray'"
+                raise refusal(name, given, fit)
