@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,30 @@ def test_a_file_that_changed_is_read_again(folder, backbone):
     second = editor.resolve(asked, shelf=shelf)
     assert first.photo.sha256 != second.photo.sha256
     assert first.styles[0][0].digest != second.styles[0][0].digest
+
+
+def test_a_file_is_read_once_and_meanwhile_others_are_too(folder, monkeypatch):
+    Image.new("RGB", (40, 32), "teal").save("large.png")
+    began, may_end, opened = threading.Event(), threading.Event(), []
+
+    def slowly(path):
+        opened.append(str(path))
+        if str(path) == "large.png":
+            began.set()
+            assert may_end.wait(30)
+        return ls.Photo.from_image(np.zeros((32, 40, 3), np.uint8))
+
+    monkeypatch.setattr(ls.Photo, "open", slowly)
+    shelf = Shelf()
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(shelf.photo, "large.png") for _ in range(2)]
+        try:
+            assert began.wait(30)
+            assert shelf.photo("photo.png") is shelf.photo("photo.png")
+        finally:
+            may_end.set()
+        assert both[0].result() is both[1].result()
+    assert sorted(opened) == ["large.png", "photo.png"]
 
 
 def test_styles_stay_within_the_bound(folder, backbone):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from locstyle.job.answers import Answers
 from locstyle.photo import Photo
@@ -28,7 +29,7 @@ class Shelf:
 
     A file is read again once it has changed. `limit`: bytes of styles; what was used longest ago
     goes first. Any thread may ask for the photo and its answers; whoever asks while another reads
-    the same file waits for it.
+    the same file waits for it, and nobody else does.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -36,7 +37,9 @@ class Shelf:
         self._photo: tuple[str, Stamp, Photo] | None = None
         self._answers: Answers | None = None
         self._styles: OrderedDict[tuple[str, Stamp], Style] = OrderedDict()
-        self._reading = RLock()
+        self._lock = Lock()
+        # A turn is kept by those who read the file, or wait to.
+        self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
     def photo(self, path: str | Path) -> Photo:
         """The photo in a file.
@@ -45,15 +48,23 @@ class Shelf:
             PhotoError: as `Photo.open`.
         """
         key, stamp = str(path), stamp_of(Path(path))
-        with self._reading:
-            if self._photo is None or self._photo[:2] != (key, stamp):
+        with self._lock:
+            if (held := self._held(key, stamp)) is not None:
+                return held
+            turn = self._turns.setdefault(key, Lock())
+        with turn:
+            with self._lock:
+                if (held := self._held(key, stamp)) is not None:
+                    return held
                 self._photo = self._answers = None  # the one before goes first
-                self._photo = key, stamp, Photo.open(path)
-            return self._photo[2]
+            photo = Photo.open(path)
+            with self._lock:
+                self._photo = key, stamp, photo
+            return photo
 
     def answers(self, photo: Photo, host: Host) -> Answers:
         """What segmenters found in a photo so far."""
-        with self._reading:
+        with self._lock:
             if self._answers is None or (self._answers.photo, self._answers.host) != (photo, host):
                 self._answers = Answers(photo, host)
             return self._answers
@@ -67,6 +78,11 @@ class Shelf:
         while len(self._styles) > 1 and self.bytes > self.limit:
             self._styles.popitem(last=False)
         return self._styles[key]
+
+    def _held(self, key: str, stamp: Stamp) -> Photo | None:
+        if self._photo is None or self._photo[:2] != (key, stamp):
+            return None
+        return self._photo[2]
 
     @property
     def bytes(self) -> int:

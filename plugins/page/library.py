@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, NamedTuple  # Any: plain data
+from weakref import WeakValueDictionary
 
 import locstyle as ls
 
@@ -49,7 +50,9 @@ class Library:
     """
 
     def __init__(self) -> None:
-        self._lock, self._opening = RLock(), RLock()
+        self._lock = RLock()
+        # A turn is kept by those who open the file, or wait to.
+        self._turns: WeakValueDictionary[Path, Lock] = WeakValueDictionary()
         self._shelf: ls.Shelf | None = None
         self._known: OrderedDict[str, Opened] = OrderedDict()
 
@@ -70,7 +73,9 @@ class Library:
         stamp = stamp_of(path)
         if (opened := self._of(path, stamp)) is not None:
             return opened
-        with self._opening:  # nobody who looks at another photo waits for it
+        with self._lock:
+            turn = self._turns.setdefault(path, Lock())
+        with turn:  # nobody who looks at another photo waits for it
             opened = self._of(path, stamp) or self._looked(path, image, stamp)
             with self._lock:
                 self._known[opened.id] = opened
