@@ -86,7 +86,7 @@ class Ownership:
         no token at all are left out.
         """
         key = (grid, tuple(groups))
-        return self._kept.get(key, like, lambda: self._grouped(groups, grid, like))
+        return self._kept.get(key, like, lambda: self._grouped(groups, grid, like), grid.tile)
 
     def _grouped(self, groups: Sequence[Hashable], grid: Grid, like: Tensor) -> tuple[Held, ...]:
         mixed, found = self.mixed(grid, like), []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from locstyle_plugins.world import World
@@ -9,8 +11,9 @@ from locstyle_plugins.world import World
 from locstyle import default_host, measure
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.call import MIXED, Call, Grid, Row
+from locstyle.engine.kept import Kept
 from locstyle.engine.ownership import Ownership
-from locstyle.engine.tiles import Tiles
+from locstyle.engine.tiles import Tile, Tiles
 from locstyle.job.make_scene import decoded, encoded
 from locstyle.masks import Partition
 
@@ -36,6 +39,26 @@ def test_a_tile_sees_the_owners_of_its_own_place() -> None:
             left = tile.left // scale
             expected = whole[:, :, left : left + tile.width // scale]
             assert torch.equal(ownership.mixed(grid, like), expected)
+
+
+def test_no_more_is_kept_for_more_tiles() -> None:
+    """Of all that follows from a tile's place: what was worked out for the tiles before is gone."""
+    ownership, like = Ownership(Partition(torch.full((2, 64, 320), 0.5))), torch.zeros(1)
+    grids = [Grid(*tile.size, tile) for tile in tiles_of((16, 80)).tiles]
+    held = [weakref.ref(ownership.held((0, 1), grid, like)[0].tokens) for grid in grids]
+    assert len(held) > 4 and [one for one in held if one() is not None] == held[-1:]
+
+
+def test_what_no_tile_decides_is_kept_for_all_of_them() -> None:
+    kept, like = Kept(), torch.zeros(1)
+    first, second = tiles_of((16, 40)).tiles[:2]
+
+    def asked(tile: Tile | None) -> torch.Tensor:
+        return kept.get("key", like, lambda: torch.zeros(1), tile)
+
+    whole, here = asked(None), asked(first)
+    assert asked(None) is whole and asked(first) is here
+    assert asked(second) is not here and asked(None) is whole and asked(first) is not here
 
 
 def test_parts_alike_are_coded_as_each_alone(backbone: UNetBackbone) -> None:

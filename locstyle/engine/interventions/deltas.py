@@ -100,9 +100,8 @@ class Deltas:
                 "without this layer"
             )
         lie = self._lie(site, call, y)
-        return self._kept.get(
-            ("placed", site.name, acting, lie), x, lambda: self._places(site, acting, lie, y)
-        )
+        key, tile = ("placed", site.name, acting, lie), lie.tile if isinstance(lie, Grid) else None
+        return self._kept.get(key, x, lambda: self._places(site, acting, lie, y), tile)
 
     def _places(
         self, site: Site, acting: _Acting, lie: _Lie, y: Tensor

@@ -85,6 +85,7 @@ class PictureFusion:
             (reference, grid),
             like,
             lambda: reference.at(grid.height, grid.width).flatten().to(like),
+            grid.tile,
         )
 
 
