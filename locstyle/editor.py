@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ from torch import Tensor
 from locstyle import __version__
 from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
-from locstyle.engine.backbones.load import load_backbone
+from locstyle.engine.backbones.load import Memory, load_backbone
+from locstyle.engine.denoise import FEWEST
 from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.training import generator
+from locstyle.errors import RecipeError
 from locstyle.job.draw import Drawing, Rendered, draw
 from locstyle.job.forecast import Forecast, forecasts
 from locstyle.job.grain import grain_for
@@ -30,6 +32,7 @@ from locstyle.photo import boxes
 from locstyle.result import MACHINE, Report, Result
 
 if TYPE_CHECKING:
+    from locstyle.engine.backbones.whereabouts import Whereabouts
     from locstyle.job.inversions import KeepsInversions
     from locstyle.job.shelf import Shelf
     from locstyle.job.speed import Speed
@@ -41,16 +44,32 @@ class Editor:
 
     With a `cache`, a picture inverted before in the same way is not inverted again. Threads may
     share an editor, and editors a backbone: what runs on it runs one after another, in any order.
+    With `memory` "low" it takes as little as it can, in more time: on a GPU only those parts of the
+    backbone stay that are used just now, and as few rows as can run alone run at once; on a CPU
+    only the latter. "auto": so where a GPU does not hold the backbone.
     """
 
     def __init__(
-        self, backbone: Backbone, host: Host | None = None, *, cache: KeepsInversions | None = None
+        self,
+        backbone: Backbone,
+        host: Host | None = None,
+        *,
+        cache: KeepsInversions | None = None,
+        memory: Memory = "auto",
     ) -> None:
         from locstyle.plugin.host import default_host
+
+        if memory not in get_args(Memory):
+            raise RecipeError(f"memory: got {memory!r}; give auto or low")
+        # A plugin's backbone may have no parts that can be sent away.
+        parts: Whereabouts | None = getattr(backbone, "whereabouts", None)
+        if memory == "low" and parts is not None and not parts.spares:
+            parts.spare()
 
         self.backbone = backbone
         self.host = host or default_host()
         self.cache = cache
+        self.spares = memory == "low" or (parts is not None and parts.spares)
         self._spent: dict[str, float] = {}  # seconds on loading, for the first report
 
     def __repr__(self) -> str:
@@ -68,6 +87,7 @@ class Editor:
         cache: KeepsInversions | None = None,
         download: bool = True,
         config: str | Path | None = None,
+        memory: Memory = "auto",
     ) -> Editor:
         """An editor on a registered backbone ("mini"), a diffusers folder, a checkpoint or a hub
         name, which is fetched unless `download` is false and nothing is there yet.
@@ -86,9 +106,14 @@ class Editor:
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
             backbone = load_backbone(
-                name, device=device, dtype=dtype, download=download, config=config
+                name,
+                device=device,
+                dtype=dtype,
+                download=download,
+                config=config,
+                memory=memory,
             )
-        editor = cls(backbone, host, cache=cache)
+        editor = cls(backbone, host, cache=cache, memory=memory)
         editor._spent = clock.read()
         return editor
 
@@ -127,7 +152,7 @@ class Editor:
         """
         job = edit if isinstance(edit, Job) else self.resolve(edit)
         who = self.host.whose("fusions", job.edit.fusion.name)
-        drawing = Drawing(who, max_rows, check_inversion, Clock("forecast").phase)
+        drawing = self._drawing(who, max_rows, check_inversion, Clock("forecast"))
         with self.backbone.turns.take("a forecast", alone=True), torch.inference_mode():
             inverter = inverter_of(job, self.backbone, None)
             return tuple(forecasts(job, inverter, drawing, speed))
@@ -145,7 +170,8 @@ class Editor:
 
         `check_inversion` also denoises the inverted photo back unstyled, with the edit's own solver
         and for one more row per step, reports both PSNRs and warns of poor ones. `max_rows` bounds
-        the rows of one forward pass, to save memory.
+        the rows of one forward pass, to save memory; None: all at once, or with little memory as
+        few as can run alone.
 
         Raises:
             LocstyleError: see its kinds; raising from `on_step` cancels and leaves nothing behind.
@@ -162,7 +188,7 @@ class Editor:
             # Only now: waiting for other threads is no part of what this edit takes.
             clock = Clock("report", spent | {"resolve": job.seconds})
             self.backbone.seal.check()
-            drawing = Drawing(who, max_rows, check_inversion, clock.phase)
+            drawing = self._drawing(who, max_rows, check_inversion, clock)
             pieces, drawn = self._draw(job, drawing, tell)
             with clock.phase("paste"):
                 photo = paste(job.photo, pieces, _grain(job))
@@ -174,6 +200,10 @@ class Editor:
         frames = tuple(one.drawn_frame for one in drawn)
         report = self._report(job, drawn, clock, found | _gates(drawn))
         return Result(photo, job.photo, job.masks, job.styles, frames, made, report)
+
+    def _drawing(self, who: str, max_rows: int | None, check: bool, clock: Clock) -> Drawing:
+        most = FEWEST if max_rows is None and self.spares else max_rows
+        return Drawing(who, most, check, clock.phase)
 
     def _draw(
         self, job: Job, drawing: Drawing, on_step: OnStep

@@ -171,6 +171,8 @@ def test_a_photo_a_mask_a_style_or_a_setting_that_changed_is_another_task(run, h
     second = ids()
     assert {k for k in first if first[k] != second[k]} == {"out/000-1.png", "out/000-2.png"}
     assert not set(ids(carries="names").values()) & set(second.values())
+    for how in ({"max_rows": 1}, {"memory": "low"}, {"backbone_config": "folder"}):
+        assert not set(ids(**how).values()) & set(second.values())
     style = Path("loras").resolve() / "one.safetensors"
     kept = style.read_bytes()
     try:

@@ -65,6 +65,12 @@ def test_the_same_pixels_come_out_identical(replay, made):
     assert done.stdout == "identical: every pixel came out the same\n"
 
 
+def test_little_memory_draws_the_same_picture(replay, made):
+    for more in (["--memory", "low"], ["--max-rows", "2"]):
+        done = replay(made, *more)
+        assert done.exit_code == 0 and done.stdout.startswith(("identical", "same within"))
+
+
 def test_replay_works_from_anywhere(replay, made, monkeypatch, tmp_path_factory):
     made = made.resolve()
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))

@@ -122,6 +122,9 @@ class Batch:
             filter_empty=how.filter_empty,
             thumbnails=how.thumbnails,
             timeout=how.timeout,
+            backbone_config=how.backbone_config,
+            max_rows=how.max_rows,
+            memory=how.memory,
         )
         if not dry:
             make_folder(self.manifest.folder)

@@ -29,13 +29,23 @@ _FORM = "1"  # counts up when the same facts would be another task
 
 @dataclass(frozen=True)
 class Facts:
-    """What workers have in common that decides bits: see `Worker.facts`."""
+    """What workers have in common that decides bits: see `Worker.facts`.
+
+    `rows`: at most so many in one pass, `config`: where a backbone in one file has its
+    configuration from; None, as usual, counts for nothing.
+    """
 
     backbone: str
     dtype: str
     device: str
     threads: int
     version: str
+    rows: int | None = None
+    config: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without what is None."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass
@@ -60,7 +70,7 @@ class Identities:
         stripped = replace(edit, backbone=_ANY).moved(self._name)  # it may be large, and is known
         styles = [self._style(one.style) for region in edit.regions for one in region.stylings]
         told: list[Any] = [_FORM, plain_fields(stripped), styles, self._choices(edit), self.carries]
-        told.append(asdict(self.facts))
+        told.append(self.facts.to_dict())
         text = json.dumps(told, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.batches.photos import Found
 from locstyle.edit import Edit
 from locstyle.edit.checks import number, refusal, whole
 from locstyle.edit.variation import Variation
 from locstyle.files.pattern import filled_where_known
+
+if TYPE_CHECKING:
+    from locstyle.engine.backbones.load import Memory
 
 Carries = Literal["full", "names", "none"]
 MakeLauncher = Callable[["Batching", Any], Any]
@@ -117,6 +120,9 @@ class Batching:
             task is.
         device: "auto", "cpu", "cuda" or "cuda:1".
         dtype: "auto", "float32", "float16" or "bfloat16".
+        backbone_config: where a backbone in one file has its configuration from.
+        max_rows: rows of one pass at most. They decide the last bits, as threads do.
+        memory: "auto" or "low", as an `Editor` has it.
         shard: (number, count): only the photos of part `number`, counted from 0.
         manifest: the folder that says what was done; None is beside the outputs.
         timeout: seconds that one task may take.
@@ -136,6 +142,9 @@ class Batching:
     threads: int = 1
     device: str = "auto"
     dtype: str = "auto"
+    backbone_config: str | None = None
+    max_rows: int | None = None
+    memory: Memory = "auto"
     shard: tuple[int, int] | None = None
     manifest: str | None = None
     timeout: float | None = None
@@ -158,6 +167,8 @@ class Batching:
         whole(self.threads, "threads", 1, _MOST)
         if self.jobs is not None:
             whole(self.jobs, "jobs", 1, _MOST)
+        if self.max_rows is not None:
+            whole(self.max_rows, "max_rows", 1, _MOST)
         for name in ("timeout", "gpus"):
             if getattr(self, name) is not None:
                 number(getattr(self, name), name, 0)

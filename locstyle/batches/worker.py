@@ -23,6 +23,8 @@ from locstyle.batches.identity import Facts
 from locstyle.batches.thumbs import keep_thumbnails
 from locstyle.edit import Edit
 from locstyle.editor import Editor
+from locstyle.engine.backbones.load import Memory
+from locstyle.engine.denoise import FEWEST
 from locstyle.engine.progress import Step
 from locstyle.errors import BackboneError, LocstyleError, NothingError, OutputError
 from locstyle.files import check_format, check_output, digest_of, is_file, make_folder, write_atomic
@@ -54,6 +56,9 @@ class Setting:
     filter_empty: bool = False
     thumbnails: bool = False
     timeout: float | None = None
+    backbone_config: str | None = None
+    max_rows: int | None = None
+    memory: Memory = "auto"
 
 
 class Worker:
@@ -70,7 +75,9 @@ class Worker:
         _use_threads(setting.threads)
         self.setting = setting
         loaded = editor or _loaded(setting)
-        self._editor = Editor(loaded.backbone, loaded.host, cache=KeptInversions())
+        self._editor = Editor(
+            loaded.backbone, loaded.host, cache=KeptInversions(), memory=setting.memory
+        )
         self._shelf = Shelf()
         self._counted: tuple[str, set[object]] = "", set()  # a photo, and what of it is inverted
         self._journal = Journal(Path(setting.manifest))
@@ -81,7 +88,10 @@ class Worker:
         backbone = self._editor.backbone
         dtype, device = str(backbone.dtype).removeprefix("torch."), backbone.device.type
         threads = torch.get_num_threads() if device == "cpu" else 0
-        facts = Facts(backbone.digest, dtype, device, threads, __version__)
+        asked = self.setting
+        rows = FEWEST if asked.max_rows is None and self._editor.spares else asked.max_rows
+        known = backbone.digest, dtype, device, threads, __version__
+        facts = Facts(*known, rows=rows, config=asked.backbone_config)
         return {"is": "hello", "facts": asdict(facts), "machine": machine(backbone.device)}
 
     def do(self, message: Message) -> Message:
@@ -109,7 +119,7 @@ class Worker:
         make_folder(output.parent)
         job = self._resolved(task)
         check_output(output, job.edit.files)
-        result = self._editor.run(job, self._in_time())
+        result = self._editor.run(job, self._in_time(), max_rows=self.setting.max_rows)
         data = result.encoded(output, recipe=self.setting.carries)  # type: ignore[arg-type]  # checked
         digest = hashlib.sha256(data).hexdigest()
         report = result.report
@@ -150,7 +160,8 @@ class Worker:
         """As `_look`, and the task is drawn, to see how long it takes."""
         answer = self._look(task)
         since = time.perf_counter()
-        report = self._editor.run(self._resolved(task), self._in_time()).report
+        job, most = self._resolved(task), self.setting.max_rows
+        report = self._editor.run(job, self._in_time(), max_rows=most).report
         seconds = time.perf_counter() - since
         return {**answer, "measured": [report.rows + report.inversion_rows, seconds]}
 
@@ -195,9 +206,15 @@ class Worker:
 
 def _loaded(setting: Setting) -> Editor:
     dtype = None if setting.dtype == "auto" else getattr(torch, setting.dtype)
-    name, device = setting.backbone, setting.device
     with uncollected():
-        return Editor.load(name, device=device, dtype=dtype, download=setting.download)
+        return Editor.load(
+            setting.backbone,
+            device=setting.device,
+            dtype=dtype,
+            download=setting.download,
+            config=setting.backbone_config,
+            memory=setting.memory,
+        )
 
 
 def _use_threads(count: int) -> None:

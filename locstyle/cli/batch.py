@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
-from locstyle.cli.shared import PATH, device_option, dtype_option
+from locstyle.cli.shared import (
+    PATH,
+    config_option,
+    device_option,
+    dtype_option,
+    memory_option,
+    rows_option,
+)
 from locstyle.edit.variation import read_axes
 from locstyle.errors import RecipeError
 
@@ -79,6 +86,9 @@ def _shard(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--gpus", type=float, help="Of each Ray worker, such as 0.5.")
 @dtype_option
 @device_option
+@config_option
+@rows_option
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, a line a task.")
 @click.pass_obj
 def batch(host: Host, /, photos: tuple[str, ...], output: str, **given: Any) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from locstyle.edit import Edit
     from locstyle.editor import Editor
+    from locstyle.engine.backbones.load import Memory
     from locstyle.job.forecast import Forecast
     from locstyle.job.resolve import Job
     from locstyle.job.speed import Speed
@@ -37,12 +38,13 @@ class Loading:
     download: bool
     config: str | None = None
     max_rows: int | None = None
+    memory: Memory = "auto"
 
     @classmethod
     def of(cls, running: Running, download: bool) -> Self:
         """As a command's options have it."""
-        config = running.backbone_config
-        return cls(running.device, running.dtype, running.cache, download, config, running.max_rows)
+        where = running.device, running.dtype, running.cache, download
+        return cls(*where, running.backbone_config, running.max_rows, running.memory)
 
 
 def run_edit(
@@ -169,6 +171,7 @@ def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
             cache=TrajectoryCache() if loading.cache else None,
             download=loading.download,
             config=loading.config,
+            memory=loading.memory,
         )
 
 

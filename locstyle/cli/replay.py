@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # Any: what click parsed, by option
 
 import click
 
@@ -15,7 +15,9 @@ from locstyle.cli.shared import (
     download_option,
     dtype_option,
     json_option,
+    memory_option,
     print_json,
+    rows_option,
 )
 
 if TYPE_CHECKING:
@@ -27,17 +29,17 @@ if TYPE_CHECKING:
 @device_option
 @dtype_option
 @config_option
+@rows_option
+@memory_option
 @download_option
 @json_option
 @click.pass_context
 def replay(
     ctx: click.Context,
+    /,
     picture: Path,
-    device: str,
-    dtype: str,
-    backbone_config: str | None,
-    download: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Run a PICTURE's own edit again and compare.
 
@@ -50,7 +52,7 @@ def replay(
     host: Host = ctx.obj
     before, edit = Photo.open(picture), embedded_edit(picture)
     # No cache: the question is whether everything comes out the same.
-    loading = Loading(device, dtype, False, download, backbone_config)
+    loading = Loading(cache=False, config=given.pop("backbone_config"), **given)
     again = run_edit(host, edit, loading, check=False)
     outcome = compare(before, edit, again)
     if as_json:

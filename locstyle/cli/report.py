@@ -55,6 +55,10 @@ def plan_lines(job: Job, plan: Sequence[Forecast]) -> Iterator[str]:
         )
     if len(plan) > 1 and (taking := _taking(plan)):
         yield f"all {len(plan)} frames{taking}"
+    memory = [one.memory for one in plan if one.memory is not None]
+    if memory and plan[0].model is not None:
+        whole = plan[0].model + max(memory)
+        yield f"memory: about {_roughly(whole / 2**20)} MiB with the weights of the model"
 
 
 def _taking(plan: Sequence[Forecast]) -> str:

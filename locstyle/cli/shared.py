@@ -14,6 +14,7 @@ from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError
 
 if TYPE_CHECKING:
+    from locstyle.engine.backbones.load import Memory
     from locstyle.result import Recipe
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -50,8 +51,22 @@ class Running:
     explain_frames: Path | None
     backbone_config: str | None
     max_rows: int | None
+    memory: Memory
 
 
+rows_option = click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="So many rows in one pass of the network at most: less memory, more time.",
+)
+memory_option = click.option(
+    "--memory",
+    type=click.Choice(["auto", "low"]),
+    default="auto",
+    show_default=True,
+    help="low: what is not in use leaves the GPU, and few rows run at once; auto: if it must.",
+)
 config_option = click.option(
     "--backbone-config",
     metavar="FOLDER",
@@ -87,12 +102,8 @@ def running_options(command: _Command) -> _Command:
             show_default=True,
             help="Keep inversions on disk for later runs, and use those kept.",
         ),
-        click.option(
-            "--max-rows",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="So many rows in one pass of the network at most: less memory, more time.",
-        ),
+        rows_option,
+        memory_option,
         dtype_option,
         device_option,
         config_option,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from locstyle.engine.intervene import Attachment
+
+
+FEWEST = 0
+"""As `max_rows`: as few rows in a pass as can run without others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +52,11 @@ def denoise(
     """Run `plan` from the latent `start` [1, channels, h, w] at the schedule's noisiest point.
 
     `solver` decides how the latent steps; what a trajectory gives is as it was inverted. `max_rows`
-    bounds how many rows run in one forward pass; the result does not depend on it. Rows that others
-    take from go first, and what is taken from them is kept for one step. `tiles`: the windows of
-    the latent that are evaluated one by one and averaged, row by row; None: it is one. A row that
-    follows a trajectory of a tile's own size, a reference's, is evaluated whole in each.
+    bounds how many rows run in one forward pass (`FEWEST`: as few as can); the result does not
+    depend on it. Rows that others take from go first, and what is taken from them is kept for one
+    step. `tiles`: the windows of the latent that are evaluated one by one and averaged, row by row;
+    None: it is one. A row that follows a trajectory of a tile's own size, a reference's, is
+    evaluated whole in each.
 
     Raises:
         DenoiseError: the latent is not finite after a step; names the step. Or rows that take from
@@ -104,11 +110,14 @@ def in_passes(
     branches: Sequence[Branch], takes: Sequence[Takes], most: int | None = None
 ) -> list[list[Branch]]:
     """The branches of each forward pass, at most `most`: whoever is taken from runs no later than
-    whoever takes.
+    whoever takes. With `FEWEST` they are as
+    small as rows that take from each other let them be.
 
     Raises:
         DenoiseError: some rows take from each other and do not fit into one pass.
     """
+    if most == FEWEST:
+        return _in_small_passes(branches, takes)
     needs = _needs(branches, takes)
     ordered, left = [], sorted(branches, key=lambda one: not _gives(one, takes))
     while left:
@@ -120,6 +129,13 @@ def in_passes(
     passes = [ordered[start : start + size] for start in range(0, len(ordered), size)]
     _check_order(passes, needs)
     return passes
+
+
+def _in_small_passes(branches: Sequence[Branch], takes: Sequence[Takes]) -> list[list[Branch]]:
+    for most in range(1, len(branches)):
+        with suppress(DenoiseError):
+            return in_passes(branches, takes, most)
+    return in_passes(branches, takes)
 
 
 def _needs(branches: Sequence[Branch], takes: Sequence[Takes]) -> dict[str, set[str]]:

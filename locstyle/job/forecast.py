@@ -14,6 +14,7 @@ from locstyle.result import FrameReport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from locstyle.engine.backbones.whereabouts import Whereabouts
     from locstyle.engine.plan import Plan
     from locstyle.engine.scene import Scene
     from locstyle.job.draw import Drawing
@@ -43,11 +44,13 @@ class Forecast(FrameReport):
 
     `inversion_rows` are the most there can be: an inversion that was kept takes none, and learning
     may end early. `seconds` and `memory`, in bytes beyond the model's and the photo's, are None
-    where speed is not known.
+    where speed is not known. `model`: bytes of the backbone's weights that are on its device at
+    once, None of one that does not say.
     """
 
     seconds: float | None = None
     memory: float | None = None
+    model: int | None = None
 
 
 def forecasts(
@@ -58,6 +61,8 @@ def forecasts(
     Raises:
         PluginError: the fusion plans what cannot be run.
     """
+    parts: Whereabouts | None = getattr(inverter.backbone, "whereabouts", None)
+    model = None if parts is None else parts.bytes
     seen: set[object] = set()  # references that an earlier frame has inverted
     for frame in job.frames:
         scene = supposed_scene(job, frame, inverter)
@@ -72,7 +77,8 @@ def forecasts(
         cost = _Cost.of(inverter, drawing, scene, plan, len(found - seen))
         seen |= found
         box, size, count = frame.canvas.box, frame.canvas.padded, len(frame.tiles.tiles)
-        told = Forecast(box, size, frame.regions, count, cost.rows * count, cost.inverted(count))
+        rows = cost.rows * count, cost.inverted(count)
+        told = Forecast(box, size, frame.regions, count, *rows, model=model)
         yield told if speed is None else cost.timed(told, frame, speed)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from locstyle.engine.backbones.checkpoint import Parts
     from locstyle.engine.backbones.unet import UNetBackbone
 
+
+Memory = Literal["auto", "low"]
+"""How freely a run may use its device's memory: as it needs, or as little as it can."""
 
 LARGE = 600_000_000
 """Numbers from which on a UNet runs in bfloat16 where that pays."""
@@ -29,6 +33,7 @@ def load_backbone(
     family: str | None = None,
     config: str | Path | None = None,
     download: bool = True,
+    memory: Memory = "auto",
 ) -> UNetBackbone:
     """A backbone from a diffusers folder, a single-file `.safetensors` checkpoint, or a hub name.
 
@@ -36,7 +41,8 @@ def load_backbone(
     which takes half the memory, for large models on a CPU with matrix units for it; else float32.
     `family`: None recognises Stable Diffusion 1.x, 2.x and XL by the width of their text states.
     `config`: a diffusers folder or hub name with the tokenizer and configurations of a single-file
-    checkpoint. `download`: whether a hub may be asked for what is not there yet.
+    checkpoint. `download`: whether a hub may be asked for what is not there yet. `memory`: "low"
+    keeps parts on a GPU only while they are used, "auto" where it does not hold them all.
 
     Raises:
         BackboneError: nothing is there, it is a pickle, or it is no UNet of that family.
@@ -57,6 +63,7 @@ def load_backbone(
     with uncollected():
         from locstyle.engine.backbones import checkpoint, single_file
         from locstyle.engine.backbones.unet import UNetBackbone
+        from locstyle.engine.backbones.whereabouts import is_short
 
         read_as = dtype or (torch.float16 if chosen.type == "cuda" else torch.float32)
         if path.suffix == ".safetensors":
@@ -65,7 +72,8 @@ def load_backbone(
             parts = checkpoint.read_folder(str(name), read_as, download=download)
         if dtype is None and chosen.type == "cpu" and _size(parts.unet) >= LARGE:
             _take_bfloat16(parts)
-        return UNetBackbone(parts, name=str(name), device=chosen, family=family)
+        spares = memory == "low" or (memory == "auto" and is_short(parts.modules, _free(chosen)))
+        return UNetBackbone(parts, name=str(name), device=chosen, family=family, spares=spares)
 
 
 def _take_bfloat16(parts: Parts) -> None:
@@ -78,6 +86,11 @@ def _take_bfloat16(parts: Parts) -> None:
         for name, module in parts.modules.items():
             if name != "vae" or parts.text_encoder_2 is None:  # SDXL's loses pictures in 16 bits
                 module.to(torch.bfloat16)
+
+
+def _free(device: torch.device) -> float:
+    """Bytes of a GPU that nobody uses; no bound elsewhere, where parts have nowhere to go."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
 
 
 def _size(unet: nn.Module) -> int:

@@ -18,6 +18,7 @@ from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.clip import Clip, shared_out
 from locstyle.engine.backbones.processor import processor
 from locstyle.engine.backbones.told import Told
+from locstyle.engine.backbones.whereabouts import Whereabouts
 from locstyle.engine.backbones.words import Words, check_words
 from locstyle.engine.intervene import Attachment, Intervention, attach
 from locstyle.engine.schedule import Schedule, spaced_timesteps
@@ -38,14 +39,22 @@ class UNetBackbone:
 
     With two encoders it is SDXL's kind, arXiv:2307.01952: their states lie side by side, and so do
     the vectors of learned words; the network is told sizes, and the pooled text of "" (`Told`).
+    `spares`: parts are on the device only while they are used (`Whereabouts`).
     """
 
     def __init__(
-        self, parts: Parts, *, name: str, device: torch.device, family: str | None = None
+        self,
+        parts: Parts,
+        *,
+        name: str,
+        device: torch.device,
+        family: str | None = None,
+        spares: bool = False,
     ) -> None:
         self.modules: dict[str, nn.Module] = parts.modules
         for module in self.modules.values():
-            module.requires_grad_(False).eval().to(device)
+            module.requires_grad_(False).eval()
+        self.whereabouts = Whereabouts(self.modules, device, spares=spares)
         if device.type == "cpu":  # convolutions run up to 1.5x faster in this layout
             parts.unet.to(memory_format=torch.channels_last)
             parts.vae.to(memory_format=torch.channels_last)
@@ -75,8 +84,7 @@ class UNetBackbone:
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.unet.conv_in.weight.device
-        return device
+        return self.whereabouts.device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -97,9 +105,10 @@ class UNetBackbone:
 
     @torch.no_grad()
     def encode(self, images: Tensor, sample: torch.Generator | None = None) -> Tensor:
-        posterior = self.vae.encode(
-            (images * 2 - 1).to(self.vae.device, self.vae.dtype)
-        ).latent_dist
+        with self.whereabouts.using("vae"):
+            posterior = self.vae.encode(
+                (images * 2 - 1).to(self.vae.device, self.vae.dtype)
+            ).latent_dist
         latents = posterior.mode().float()
         if sample is not None:
             noise = torch.randn(latents.shape, generator=sample)
@@ -107,6 +116,10 @@ class UNetBackbone:
         return latents * float(self.vae.config.scaling_factor)
 
     def decode(self, latents: Tensor) -> Tensor:
+        with self.whereabouts.using("vae"):
+            return self._decoded(latents)
+
+    def _decoded(self, latents: Tensor) -> Tensor:
         scaled = latents / float(self.vae.config.scaling_factor)
         with torch.set_grad_enabled(torch.is_grad_enabled() and latents.requires_grad):
             images: Tensor = self.vae.decode(scaled.to(self.vae.dtype)).sample
@@ -123,7 +136,11 @@ class UNetBackbone:
         check_words(words, sum(clip.width for clip in self._clips))
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
         # The embeddings are shared, and learned words stand in them for a while.
-        with self._speaking.take("a text"), torch.set_grad_enabled(is_learning):
+        with (
+            self._speaking.take("a text"),
+            self.whereabouts.using(*self._encoders),
+            torch.set_grad_enabled(is_learning),
+        ):
             heard = [
                 clip.hear(prompt, own, _within(part, deltas or {}))
                 for (part, clip), own in zip(
@@ -146,7 +163,7 @@ class UNetBackbone:
             shown = tiles or [Tile.all_of((x.shape[-2], x.shape[-1]))] * len(x)
             beside = self._told.beside(shown, len(x))
         # Rows advance in float32 whatever the network runs in, so steps do not lose bits.
-        with self.turns.take("a prediction"):
+        with self.turns.take("a prediction"), self.whereabouts.using("unet"):
             noise: Tensor = self.unet(
                 x.to(self.dtype), t, states.to(self.dtype), added_cond_kwargs=beside
             ).sample
@@ -159,8 +176,10 @@ class UNetBackbone:
     def _told(self) -> Told | None:
         if len(self._clips) == 1:
             return None
+        last = tuple(self._encoders)[-1]
         with self._speaking.take("a text"), torch.inference_mode(False), torch.no_grad():
-            pooled = self._clips[-1].hear("", {}).pooled
+            with self.whereabouts.using(last):
+                pooled = self._encoders[last].hear("", {}).pooled
         return None if pooled is None else Told(pooled.to(self.dtype), self.factor)
 
     def schedule(self, steps: int) -> Schedule:
@@ -173,7 +192,8 @@ class UNetBackbone:
         def picture() -> Image:
             from PIL import Image
 
-            pixels = self.decode(latent[:1])[0].permute(1, 2, 0).mul(255).round().byte()
+            with self.whereabouts.using("vae", beside=("unet",)):  # which goes on after it
+                pixels = self._decoded(latent[:1])[0].permute(1, 2, 0).mul(255).round().byte()
             return Image.fromarray(pixels.cpu().numpy())
 
         return picture
