@@ -65,7 +65,10 @@ class Assets:
         """A browser learns of a module from the one that imports it: told of all, it asks at
         once."""
         rest = [name for name in self._paths if name.endswith(".js") and name not in FIRST]
-        lines = [f'<link rel="modulepreload" href="static/{name}">' for name in (*FIRST, *rest)]
+        lines = [
+            f'<link rel="modulepreload" fetchpriority="low" href="static/{name}">'
+            for name in (*FIRST, *rest)
+        ]
         return "\n  ".join(lines).encode()
 
 

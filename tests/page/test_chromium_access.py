@@ -196,6 +196,26 @@ def test_a_photo_of_twelve_megapixels_is_seen_within_a_second(opened: Open, tmp_
         assert tab.js("pictures.tiles.photo.known.size") < 80
 
 
+@pytest.mark.parametrize("width", [1280, 860])
+def test_the_first_picture_lies_where_the_stage_will_show_it(
+    opened: Open, address: str, width: int
+) -> None:
+    tab = opened("about:blank", viewport={"width": width, "height": 820})
+    tab.page.route("**/static/app.js", lambda route: route.abort())
+    tab.page.goto(address)
+    first = tab.page.locator("canvas.first")
+    first.wait_for()
+    box, pad = first.bounding_box(), 28
+    scale = min((box["width"] - 2 * pad) / 320, (box["height"] - 2 * pad) / 240)
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.page.unroute("**/static/app.js")
+    tab.page.reload()
+    tab.ready()
+    tab.until("!document.querySelector('canvas.first')")
+    assert tab.at(0.5, 0.5) == pytest.approx(middle, abs=1)
+    assert tab.page.evaluate("locstyle.camera.view.value.scale") == pytest.approx(scale, rel=0.005)
+
+
 def test_a_stream_that_breaks_is_said_and_taken_up_again(opened: Open, address: str) -> None:
     tab = opened(address).ready()
     tab.page.evaluate(

@@ -2,7 +2,7 @@
 // run, and tiles of what is looked at closely. Never more, whatever the photo's size.
 import {effect, signal} from './ui.js';
 import {call, picture} from './api.js';
-import {firstOf} from './first.js';
+import {firstOf, handOver} from './first.js';
 import {Tiles} from './tiles.js';
 import * as store from './store.js';
 
@@ -20,7 +20,7 @@ export const seen = signal('');
 
 /** The picture has been painted. */
 export function wasPainted() {
-  if (bitmaps.photo) firstPicture.value ||= performance.now();
+  if (bitmaps.photo) firstPicture.value ||= handOver();
 }
 
 export function repaint() {
