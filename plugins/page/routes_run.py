@@ -41,9 +41,12 @@ def routes() -> list[Route]:
 
 async def events(request: Request) -> Response:
     desk = desk_of(request)
-    after = _after(request)
-    greeting = b"" if after is not None else await run_in_threadpool(_greeting, desk)
-    return _stream(desk, desk.events, desk.events.count if after is None else after, greeting)
+    after, count = _after(request), desk.events.count
+    if after is not None:
+        return _stream(desk, desk.events, after, b"")
+    # What happens while the greeting is written comes after it: it may be of before or after that.
+    greeting = await run_in_threadpool(_greeting, desk, count)
+    return _stream(desk, desk.events, count, greeting)
 
 
 async def validate(request: Request) -> Response:
@@ -136,9 +139,9 @@ def _stream(desk: Desk, log: Log, after: int, greeting: bytes) -> Response:
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-def _greeting(desk: Desk) -> bytes:
+def _greeting(desk: Desk, count: int) -> bytes:
     said = json.dumps(desk.hello(), ensure_ascii=False)
-    return f"id: {desk.events.count}\nevent: hello\ndata: {said}\n\n".encode()
+    return f"id: {count}\nevent: hello\ndata: {said}\n\n".encode()
 
 
 def _validate(desk: Desk, data: dict[str, Any]) -> dict[str, Any]:

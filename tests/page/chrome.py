@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,23 @@ def tile(tab: Tab, number: int = 0) -> Any:
 
 def give(tab: Tab, number: int = 0) -> None:
     tile(tab, number).click()
+
+
+def drop_file(tab: Tab, target: str, path: Path, kind: str) -> None:
+    """Lets a file go over an element, as from the desktop."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    tab.page.evaluate(
+        """([target, data, name, type]) => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const carried = new DataTransfer();
+            carried.items.add(new File([bytes], name, {type}));
+            const place = document.querySelector(target);
+            for (const what of ['dragenter', 'dragover', 'drop'])
+                place.dispatchEvent(new DragEvent(what,
+                    {dataTransfer: carried, bubbles: true, cancelable: true}));
+        }""",
+        [target, data, path.name, kind],
+    )
 
 
 @pytest.fixture

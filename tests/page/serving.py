@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,18 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, *, photo: str | None = None, backbone: str = "tiny", port: int = 0, **more: Any
+    folder: Path,
+    *,
+    photo: str | None = None,
+    backbone: str = "tiny",
+    port: int = 0,
+    plugin: object = None,
+    **more: Any,
 ) -> Iterator[Served]:
-    """A server of `folder` in a thread of its own, on a free port if none is given; no browser."""
+    """A server of `folder` in a thread of its own, on a free port if none is given; no browser.
+
+    `plugin` is one more that its host has.
+    """
     from locstyle_plugins.page.serving import serve
     from locstyle_plugins.page.startup import Startup
 
@@ -67,7 +77,10 @@ def serving(
         is_up.set()
 
     def run() -> None:
-        with ls.Host().temporarily(TinyModel(), name="tiny-model") as host:
+        with contextlib.ExitStack() as plugins:
+            host = plugins.enter_context(ls.Host().temporarily(TinyModel(), name="tiny-model"))
+            if plugin is not None:
+                host = plugins.enter_context(host.temporarily(plugin, name="one-more"))
             serve(startup, host, port, told, ready)
 
     thread = threading.Thread(target=run, name="test-server", daemon=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chrome import Tab, give, tile
+from chrome import Tab, drop_file, give, tile
 from scenes import IN_HOUSE, IN_MEADOW, IN_SKY, scene, write_scene
 from serving import serving
 
@@ -26,23 +26,6 @@ def three(tab: Tab) -> None:
         tab.press("n")
         tab.page.mouse.click(*tab.at(*place))
     tab.until("document.querySelectorAll('.card').length === 3")  # a new one is the first
-
-
-def drop_file(tab: Tab, target: str, path: Path, kind: str) -> None:
-    """Lets a file go over an element, as from the desktop."""
-    data = base64.b64encode(path.read_bytes()).decode()
-    tab.page.evaluate(
-        """([target, data, name, type]) => {
-            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
-            const carried = new DataTransfer();
-            carried.items.add(new File([bytes], name, {type}));
-            const place = document.querySelector(target);
-            for (const what of ['dragenter', 'dragover', 'drop'])
-                place.dispatchEvent(new DragEvent(what,
-                    {dataTransfer: carried, bubbles: true, cancelable: true}));
-        }""",
-        [target, data, path.name, kind],
-    )
 
 
 def names(tab: Tab) -> list[str]:

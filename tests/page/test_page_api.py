@@ -257,7 +257,11 @@ def test_how_long_it_takes_is_foretold_before_anything_ran(folder, tmp_path, rec
         client = Client(served)
         assert client.post("/api/estimate", {"recipe": recipe}).data["because"] == "unknown"
         served.desk.backbone()
-        said = client.post("/api/estimate", {"recipe": recipe | {"steps": 40}}).data
+        asked = {"recipe": recipe | {"steps": 40}}
+        for _ in range(10):  # while the model is busy it is not known
+            said = client.post("/api/estimate", asked).data
+            if said["because"] != "unknown":
+                break
         assert said["because"] == "foretold" and 0 < said["preview"] < said["render"]
         assert client.get("/api/jobs").data["jobs"] == []
         wrong = recipe | {"regions": [{"mask": "box:900,900,999,999", "style": "mine.safetensors"}]}
@@ -293,6 +297,20 @@ def test_the_recipe_can_be_taken_elsewhere(client, recipe):
     assert saved.data == {"path": "sub/edit.yaml"}
     opened = client.post("/api/open", {"path": "sub/edit.yaml"}).data
     assert opened["recipe"]["image"] == "photo.png"
+
+
+def test_no_event_falls_between_the_greeting_and_those_after(client, served, monkeypatch):
+    hello = served.desk.hello
+
+    def changed_meanwhile():
+        said = hello()
+        served.desk.events.add("model", served.desk.easel.to_dict())
+        return said
+
+    monkeypatch.setattr(served.desk, "hello", changed_meanwhile)
+    stream = client.events("/api/events")
+    assert [next(stream)[1] for _ in range(2)] == ["hello", "model"]
+    stream.close()
 
 
 def test_state_is_kept_and_another_tabs_is_not_overwritten(client):

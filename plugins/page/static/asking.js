@@ -9,6 +9,7 @@ import * as store from './store.js';
 
 /** @typedef {import('./types').Problem} Problem */
 
+const AGAIN = 1500; // ms
 /** @type {Map<number, Problem[]>} */
 let ofMasks = new Map();
 /** @type {Map<number, Problem[]>} */
@@ -99,6 +100,19 @@ async function askRun(photo, doc, signal) {
   store.estimate.value = estimate;
   ofRuns = byRegion([...errors, ...(warnings ?? [])], keys);
   say();
+  await askTime(recipe, signal);
+}
+
+/** How long a run takes is not known while the model is busy: asked until it is.
+ * @param {unknown} recipe @param {AbortSignal} signal */
+async function askTime(recipe, signal) {
+  for (let turn = 0; turn < 20 && store.model.peek().state === 'ready' && store.estimate.peek()?.preview === null; turn++) {
+    await new Promise((done) => setTimeout(done, AGAIN));
+    if (signal.aborted) return;
+    const estimate = await send('estimate', {recipe}, signal);
+    if (signal.aborted) return;
+    store.estimate.value = estimate;
+  }
 }
 
 /** What a run refused, shown where it belongs. @param {Problem} problem @param {number[]} keys */

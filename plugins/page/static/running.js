@@ -104,7 +104,6 @@ function finished(job, doc) {
     store.results.value = [result, ...store.results.peek().filter((one) => one.id !== result.id)].slice(0, 100);
     store.shown.value = result.id;
   });
-  if (store.model.peek().state !== 'ready') get('hello').then((said) => (store.model.value = said.model), () => null);
 }
 
 /** Stops the run on the screen; its last picture stays. */

@@ -52,7 +52,8 @@ async function connected() {
 /** @param {string} name @param {any} data */
 function heard(name, data) {
   if (name !== 'bye') store.link.value = 'up';
-  if (name === 'model') modelled(data);
+  if (name === 'hello') modelled(data.model); // it may be another since it was first asked
+  else if (name === 'model') modelled(data);
   else if (name === 'bye') store.link.value = 'gone';
   else if (name === 'photo' && data.id === store.photo.peek()?.id)
     store.note(data.state === 'gone'
