@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,6 +68,14 @@ def denoise(
     parts = tiles or Tiles.whole((x.shape[-2], x.shape[-1]))
     count = _Count(schedule.steps, len(parts.tiles))
     before: Aim | None = None
+
+    def tiled(call: Call, index: int, x: Tensor) -> Iterator[tuple[Call, Tile]]:
+        """The calls of step number `index`, a tile each; what is done is told between them."""
+        for number, tile in enumerate(parts.tiles):
+            if number:
+                tell(count.step(index, number, backbone.preview(x)))
+            yield call if parts.is_one else replace(call, size=tile.size, tile=tile), tile
+
     with backbone.turns.take("denoising"), backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
             call = Call(schedule.fraction(t), t, (), parts.size)
@@ -75,13 +83,12 @@ def denoise(
             passes = in_passes(active, plan.takes, max_rows)
             # of all rows alike, whichever pass they are in, so that what they give fits
             call = replace(call, texts=max((len(one.texts(t)) for one in active), default=1))
-            found: list[dict[str, Tensor]] = []
-            for number, tile in enumerate(parts.tiles):
-                if number:
-                    tell(count.step(index, number, backbone.preview(x)))
-                here = call if parts.is_one else replace(call, size=tile.size, tile=tile)
-                found.append(_predicted(backbone, attachment, here, passes, (tile.of(x), tile)))
-            predictions = {b.name: parts.merged([one[b.name] for one in found]) for b in active}
+            predicted = parts.merged(
+                _predicted(backbone, attachment, here, passes, (tile.of(x), tile))
+                for here, tile in tiled(call, index, x)
+            )
+            names = [branch.name for branches in passes for branch in branches]
+            predictions = dict(zip(names, predicted.split(1), strict=True))
             rows += len(active) * len(parts.tiles)
             prediction, end = plan.compose(predictions, call), schedule.after(index)
             aim = Aim(schedule.clean(x, prediction, t), t)
@@ -175,24 +182,23 @@ def _predicted(
     call: Call,
     passes: Sequence[Sequence[Branch]],
     seen: tuple[Tensor, Tile],
-) -> dict[str, Tensor]:
-    """What all rows predict for one tile, by their names."""
+) -> Tensor:
+    """What all rows predict for one tile, in the order of the passes."""
     attachment.begin(passes=len(passes))
-    found: dict[str, Tensor] = {}
+    found = []
     for branches in passes:
         attachment.call = replace(call, rows=_rows(branches))
-        found |= _predict(backbone, attachment.call, branches, *seen)
-    return found
+        found.append(_predict(backbone, attachment.call, branches, *seen))
+    return torch.cat(found)
 
 
 def _predict(
     backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor, tile: Tile
-) -> dict[str, Tensor]:
+) -> Tensor:
     latents = torch.cat([_latent(branch, call, x) for branch in branches])
     states = torch.cat([_states(branch.texts(call.t), call.texts) for branch in branches])
     tiles = [_shown(branch, call, tile) for branch in branches]
-    predictions = backbone.predict(latents, call.t, states, tiles)
-    return {branch.name: predictions[i : i + 1] for i, branch in enumerate(branches)}
+    return backbone.predict(latents, call.t, states, tiles)
 
 
 def _latent(branch: Branch, call: Call, x: Tensor) -> Tensor:

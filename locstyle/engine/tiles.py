@@ -6,7 +6,7 @@ each window's prediction, weighted so that no window's border shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -88,17 +88,21 @@ class Tiles:
         """Whether a single tile is the whole."""
         return len(self.tiles) == 1
 
-    def merged(self, parts: Sequence[Tensor], scale: int = 1) -> Tensor:
+    def merged(self, parts: Iterable[Tensor], scale: int = 1) -> Tensor:
         """The tiles' values [..., h, w] as one [..., H, W], averaged by smooth weights.
 
-        `scale`: pixels a latent pixel. A single tile's values come back as they are.
+        `scale`: pixels a latent pixel. A single tile's values come back as they are. Parts are
+        taken one by one, so what makes them one by one need not hold them all.
         """
         if self.is_one:
-            return parts[0]
-        first = parts[0]
-        shape = (*first.shape[:-2], self.size[0] * scale, self.size[1] * scale)
-        total, weights = first.new_zeros(shape), first.new_zeros(shape[-2:])
-        for tile, part in zip(self.tiles, parts, strict=True):
+            (only,) = parts
+            return only
+        total = weights = torch.empty(0)
+        for index, (tile, part) in enumerate(zip(self.tiles, parts, strict=True)):
+            if index == 0:
+                height, width = self.size[0] * scale, self.size[1] * scale
+                total = part.new_zeros((*part.shape[:-2], height, width))
+                weights = part.new_zeros((height, width))
             weight = self._weight(tile, scale).to(part)
             tile.of(total, scale).add_(weight * part)
             tile.of(weights, scale).add_(weight)

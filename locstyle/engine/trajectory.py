@@ -111,8 +111,9 @@ def invert(
     parts = tiles or Tiles.whole((latent.shape[-2], latent.shape[-1]))
 
     def predicted(x: Tensor, t: int) -> Tensor:
-        found = [backbone.predict(one.of(x), t, text.states, [one]) for one in parts.tiles]
-        return parts.merged(found)
+        return parts.merged(
+            backbone.predict(one.of(x), t, text.states, [one]) for one in parts.tiles
+        )
 
     with backbone.turns.take("an inversion"):
         for index, t in enumerate(reversed(schedule.timesteps), start=1):

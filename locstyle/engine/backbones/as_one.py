@@ -23,21 +23,36 @@ def as_one(network: nn.Module, parts: Sequence[Callable[[], Tensor]]) -> list[Te
     """
     if len(parts) == 1:
         return [parts[0]()]
-    noted: dict[nn.Module, list[Statistics]] = {}
+    noted: dict[nn.Module, _Sums] = {}
 
     def note(norm: nn.Module, given: Any, made: Tensor) -> None:
-        noted.setdefault(norm, []).append(_statistics(norm, given[0]))
+        statistics = _statistics(norm, given[0])
+        noted.setdefault(norm, _Sums(statistics[0])).add(*statistics)
 
     with _hooked(network, note):
         for part in parts:
             part()
-    shared = {norm: _together(found) for norm, found in noted.items()}
+    shared = {norm: sums.together for norm, sums in noted.items()}
 
     def level(norm: nn.Module, given: Any, made: Tensor) -> Tensor:
         return _normalized(norm, given[0], shared[norm]).to(made)
 
     with _hooked(network, level):
-        return [part() for part in parts]
+        return gathered(parts)
+
+
+def gathered(parts: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
+    """What parts give, all of one size, as views of one piece of memory.
+
+    Many small tensors that stay among large ones that go would tear memory into pieces none of
+    which holds a large one again: hundreds of parts then took gigabytes.
+    """
+    first = parts[0]()
+    room = first.new_empty((len(parts), *first.shape))
+    room[0] = first
+    for place, part in zip(room[1:], parts[1:], strict=True):
+        place.copy_(part())
+    return list(room)
 
 
 @contextmanager
@@ -59,11 +74,23 @@ def _statistics(norm: nn.Module, x: Tensor) -> Statistics:
     return groups.mean(-1), groups.var(-1, unbiased=False)
 
 
-def _together(found: Sequence[Statistics]) -> Statistics:
-    """The statistics of all, each part counting as much: variance within and between them."""
-    means, variances = (torch.stack(one) for one in zip(*found, strict=True))
-    mean = means.mean(0)
-    return mean, (variances + means**2).mean(0) - mean**2
+class _Sums:
+    """Over parts: of means, and of squares' means; one piece of memory from the first part on."""
+
+    def __init__(self, mean: Tensor) -> None:
+        self._means, self._squares, self._count = torch.zeros_like(mean), torch.zeros_like(mean), 0
+
+    def add(self, mean: Tensor, variance: Tensor) -> None:
+        """One part more."""
+        self._means.add_(mean)
+        self._squares.add_(variance).addcmul_(mean, mean)
+        self._count += 1
+
+    @property
+    def together(self) -> Statistics:
+        """The statistics of all, each part counting as much: variance within and between them."""
+        mean = self._means / self._count
+        return mean, self._squares / self._count - mean**2
 
 
 def _normalized(norm: Any, x: Tensor, statistics: Statistics) -> Tensor:
