@@ -31,6 +31,7 @@ class VCT:
     carries = frozenset({"words", "deltas"})
     heeds = frozenset({"guidance"})
     sides = frozenset({"image", "text"})
+    windows = 1  # its alignment is of texts as long as the empty one
     requires_roles = frozenset({"self", "cross"})
 
     @dataclass(frozen=True)

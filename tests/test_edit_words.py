@@ -13,7 +13,7 @@ from PIL import Image
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.scene import SceneStyle
-from locstyle.job.texts import region_texts
+from locstyle.job.texts import Reading, region_texts
 from locstyle.testing import CONTEXT, random_style
 
 FUSIONS = ["vct", "singlepass", "diffstyler"]
@@ -140,16 +140,16 @@ def test_words_may_stand_in_negative_prompts(editor: ls.Editor) -> None:
     own = ls.Region("all", style)
     edit = ls.Edit(photo(), [own, ls.Region("all", prompt="a")], prompt="a", negative="bad <ink>")
     for index in (0, 1):  # said of the whole edit
-        text, negative = region_texts(edit, [[style], []], backbone, schedule, index)
+        text, negative = region_texts(edit, [[style], []], Reading(backbone), schedule, index)
         assert isinstance(text, ls.Text) and isinstance(negative, ls.Text)
         assert torch.equal(text.states, backbone.text("a").states)
         assert torch.equal(negative.states, backbone.text("bad <ink>", style.words).states)
     none = replace(edit, regions=(ls.Region("all", style, 0.0), edit.regions[1]))
-    _, negative = region_texts(none, [[style], []], backbone, schedule, 0)
+    _, negative = region_texts(none, [[style], []], Reading(backbone), schedule, 0)
     assert isinstance(negative, ls.Text)  # a style of strength 0 is no style
     assert torch.equal(negative.states, backbone.text("bad <ink>").states)
     said = ls.Edit(photo(), [ls.Region("all", style, prompt="b")], negative="<ink>")
-    text, _ = region_texts(said, [[style]], backbone, schedule, 0)
+    text, _ = region_texts(said, [[style]], Reading(backbone), schedule, 0)
     assert isinstance(text, ls.Text) and torch.equal(text.states, backbone.text("b").states)
     found = run(editor, own, negative="bad <ink>", fusion="singlepass", prompt="a")
     plain = run(
@@ -174,7 +174,7 @@ def test_texts_and_interventions_switch_at_the_same_noise(
         "all", styles=[ls.Styling(parts[0], 1, (0, 0.5)), ls.Styling(parts[1], 1, (0.5, 1))]
     )
     edit = ls.Edit(np.zeros((32, 32, 3), np.uint8), (region,))
-    text = region_texts(edit, [parts], editor.backbone, schedule, 0)[0]
+    text = region_texts(edit, [parts], Reading(editor.backbone), schedule, 0)[0]
     for t in schedule.timesteps:
         call = ls.Call(schedule.fraction(t), t, (), (8, 8))
         acting = [

@@ -277,7 +277,11 @@ def test_a_prompt_too_long_for_the_window_warns_with_what_is_cut(
     editor: Editor, folder: Path
 ) -> None:
     with pytest.warns(UserWarning, match=r"prompt: longer than the text window; cut: '.*z'"):
-        editor.run(edit_of(folder, prompt="abcdefghijklmnopqrstuvwxyz"))
+        editor.run(edit_of(folder, prompt="abcdefghijklmnopqrstuvwxyz", prompts="plain"))
+    with pytest.warns(
+        UserWarning, match=r"prompt: longer than 4 times the text window; cut: 'y+zzz"
+    ):
+        editor.run(edit_of(folder, prompt="y" * 14 * 4 + "yzzz"))
 
 
 def test_a_segmenter_plugin_makes_the_mask(editor: Editor, folder: Path) -> None:

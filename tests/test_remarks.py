@@ -48,8 +48,9 @@ def second(edit: ls.Edit, **given: object) -> ls.Edit:
 @pytest.mark.parametrize(
     ("prompt", "found"),
     [
-        ("a (stormy sky:1.3)", "'(stormy sky:1.3)' has no meaning here"),
-        ("a sky BREAK a house", "'BREAK' has no meaning here"),
+        ("a [sky:sea:0.5]", "'[sky:sea:0.5]' has no meaning here"),
+        ("a [sky|sea]", "'[sky|sea]' has no meaning here"),
+        ("a sky AND a house", "'AND' has no meaning here"),
         ("a sky <lora:ink:0.8>", "'<lora:ink:0.8>' has no meaning here"),
         ("a sky in <ink>", "'<ink>' has no meaning here"),
     ],
@@ -66,6 +67,15 @@ def test_what_other_tools_read_in_a_prompt_warns(
         ((where, words),) = remarks(editor, asked)
         assert where == place
         assert words.startswith(f"{place}: {found}")
+
+
+@pytest.mark.parametrize("prompt", ["a (stormy sky:1.3)", "a sky BREAK a house"])
+def test_marks_warn_where_prompts_are_read_as_they_stand(
+    editor: ls.Editor, edit: ls.Edit, prompt: str
+) -> None:
+    assert remarks(editor, replace(edit, prompt=prompt)) == []
+    ((place, words),) = remarks(editor, replace(edit, prompt=prompt, prompts="plain"))
+    assert place == "prompt" and words.endswith("read as it stands; give `prompts: weighted`")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import locstyle as ls
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.job.texts import region_texts
+from locstyle.job.texts import Reading, region_texts
 from locstyle.style import read_style
 from locstyle.testing import tiny_backbone, tiny_xl
 
@@ -136,7 +136,7 @@ def test_only_the_texts_of_its_regions_hear_a_style(backbone: UNetBackbone, tmp_
     schedule, plain = backbone.schedule(4), ls.Style.from_pictures("p", [photo])
 
     def said(index: int) -> list[Tensor]:
-        texts = region_texts(edit, [[style], [plain]], backbone, schedule, index)
+        texts = region_texts(edit, [[style], [plain]], Reading(backbone), schedule, index)
         return [text.states for text in texts]  # type: ignore[union-attr]  # no style has a window
 
     for found, prompt in zip(said(0), ("a house", "bad"), strict=True):

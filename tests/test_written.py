@@ -39,6 +39,7 @@ EDITS = {
         segments="parts/segments.json",
         prompt="a house $HOME",
         negative="-blur",
+        prompts="plain",
         solver="ddim",
         steps=7,
         quick=True,

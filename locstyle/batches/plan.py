@@ -11,6 +11,7 @@ from locstyle.batches.manifest import FOLDER, Manifest
 from locstyle.batches.photos import Found, find_photos
 from locstyle.batches.task import Batching, Task
 from locstyle.edit import Edit, FromPicture
+from locstyle.edit.checks import PLAIN
 from locstyle.edit.recipe import Plain, read_recipe
 from locstyle.edit.variation import Variation, combinations, varied, written
 from locstyle.errors import OutputError, PhotoError, RecipeError, at
@@ -98,6 +99,8 @@ def _base(recipe: str | Path | Edit | Mapping[str, Plain], first: Variation) -> 
         folder, data = Path(recipe).parent, _mapping(read_recipe(recipe), str(recipe))
     of_one = ("image", "frames", "digests")
     bare = {key: value for key, value in data.items() if key not in of_one}
+    if data.get("digests"):  # finished, perhaps before marks had a meaning: as `Edit.from_dict`
+        bare.setdefault("prompts", PLAIN)
     # What is varied need not stand in the recipe, so the first of its values stand in for it.
     edit = Edit.from_dict(varied({**bare, "image": "photo"}, first)).beside(folder)
     return edit.to_dict()

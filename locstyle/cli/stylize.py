@@ -50,7 +50,7 @@ def _number_or_word(
 @click.option("--prompt", default="", help="What the photo shows.")
 @click.option(
     "--region-prompt",
-    "prompts",
+    "region_prompts",
     multiple=True,
     metavar="N=TEXT",
     help="The prompt of the N-th region.",
@@ -63,6 +63,12 @@ def _number_or_word(
     help="Of the N-th region: structure, guidance, negative, feather, ….",
 )
 @click.option("--negative", default="", help="What to stay away from.")
+@click.option(
+    "--prompts",
+    type=click.Choice(["weighted", "plain"]),
+    help="weighted, as if not given: (word:1.2), [word] and BREAK are marks, and long prompts go "
+    "on in another window; plain: as they stand, in one.",
+)
 @click.option("--backbone", default="mini", show_default=True, help="A name, folder or file.")
 @click.option(
     "--fusion",
@@ -131,7 +137,7 @@ def stylize(
     /,
     photo: str,
     regions: tuple[str, ...],
-    prompts: tuple[str, ...],
+    region_prompts: tuple[str, ...],
     settings: tuple[str, ...],
     vary: tuple[str, ...],
     each: str | None,
@@ -148,7 +154,7 @@ def stylize(
     )
     edit = Edit(
         photo,
-        tuple(read_regions(regions, prompts, settings)),
+        tuple(read_regions(regions, region_prompts, settings)),
         fusion=fusing,
         segmenter=segmenting,
         **given,

@@ -88,6 +88,10 @@ def palette(value: object, where: str) -> float | str:
     return number(value, where, 0, 1)
 
 
+PROMPTS = (WEIGHTED := "weighted", PLAIN := "plain")
+"""How prompts are read: with their marks understood and as long as they are, or as they stand."""
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise refusal(where, value, "a mapping of keys to values")

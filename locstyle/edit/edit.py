@@ -50,8 +50,11 @@ class Edit:
     leaves each to the fusion. `quick` makes it a preview: few steps at a smaller size, where those
     are not given. `segmenter` answers the selections that ask one, and `segments` is a list that
     `locstyle segment` wrote, from which selections take numbers. `feather` softens the masks while
-    denoising, `paste_feather` when pasting back, both in photo pixels. `digests` says what a
-    finished edit was made of.
+    denoising, `paste_feather` when pasting back, both in photo pixels. `prompts`: how all
+    prompts are read: "weighted", where `(word:1.2)`, `[word]` and BREAK are marks and long ones go
+    on in another text window, or "plain", as they stand, in one; None: weighted, but
+    plain of an edit that was finished without saying so. `digests` says
+    what a finished edit was made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
@@ -62,6 +65,7 @@ class Edit:
     segments: str | Path | None = None
     prompt: str = ""
     negative: str = ""
+    prompts: str | None = None
     solver: str | None = None
     steps: int | None = None
     quick: bool = False
@@ -86,6 +90,8 @@ class Edit:
         set_field(self, "segments", segments)
         set_field(self, "prompt", checks.text(self.prompt, "prompt"))
         set_field(self, "negative", checks.text(self.negative, "negative"))
+        if self.prompts not in (None, *checks.PROMPTS):
+            raise checks.refusal("prompts", self.prompts, " or ".join(checks.PROMPTS))
         set_field(self, "solver", checks.text_or_none(self.solver, "solver"))
         if self.steps is not None:
             checks.whole(self.steps, "steps", 1, 999)
@@ -104,6 +110,8 @@ class Edit:
         if self.inversion_refine is not None:
             checks.whole(self.inversion_refine, "inversion_refine", 0, 50)
         digests = checks.mapping(self.digests, "digests")
+        if digests and self.prompts is None:  # finished before marks had a meaning
+            set_field(self, "prompts", checks.PLAIN)
         set_field(self, "digests", {k: checks.text(v, f"digests.{k}") for k, v in digests.items()})
 
     def __repr__(self) -> str:

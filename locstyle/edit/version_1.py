@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError
 
-NEW = ("solver", "quick", "detail", "frames", "grain", "palette")
+NEW = ("prompts", "solver", "quick", "detail", "frames", "grain", "palette")
 """Keys of an edit that 0.1 did not know."""
 
 _SIZES = {"mini": 128}
@@ -126,7 +126,7 @@ def completed(recipe: Mapping[str, Plain]) -> dict[str, Plain]:
     options = fusion["options"] if isinstance(fusion, Mapping) else {}
     refine = options.get("refine", 0) if isinstance(options, Mapping) else 0
     given: dict[str, Plain] = {"solver": "ddim", "steps": 50, **recipe, "fusion": fusion}
-    given["palette"] = "drawn"
+    given |= {"palette": "drawn", "prompts": "plain"}
     if given.get("inversion_refine") is None:
         given["inversion_refine"] = refine
     if given.get("size") is None:

@@ -33,6 +33,7 @@ STYLING = re.compile(
 _FLAGS = {
     "prompt": "--prompt",
     "negative": "--negative",
+    "prompts": "--prompts",
     "backbone": "--backbone",
     "segments": "--segments",
     "solver": "--solver",

@@ -30,8 +30,9 @@ TextDeltas = Mapping[str, Sequence[tuple[Delta, float]]]
 class Text:
     """An encoded prompt: `states` [1, tokens, dim]; `cut` is the end of it that did not fit, or "".
 
-    `used` counts the tokens that are the prompt's, its two ends included; padding follows. `spans`
-    says where learned words stand: placeholder → (first, last + 1) token, of its first mention.
+    `used` counts the tokens that are the prompt's, its two ends included; padding follows; of a
+    prompt in several windows, all before that of the last. `spans` says where learned words stand:
+    placeholder → (first, last + 1) token, of its first mention.
     """
 
     prompt: str
@@ -99,14 +100,20 @@ class Backbone(Protocol):
         prompt: str,
         words: Mapping[str, Tensor] | None = None,
         deltas: TextDeltas | None = None,
+        *,
+        windows: int | None = None,
     ) -> Text:
         """The encoded prompt; placeholders of `words` in it stand for those vectors [n, dim].
+
+        It is read as it stands, in one window; with `windows`, as `read_marks` understands it, in
+        so many windows at most, whose states lie one after another: all of one length each.
 
         `deltas` change the text encoders for the length of the call. Gradients reach vectors that
         require them; nothing else is touched.
 
         Raises:
             StyleError: vectors of another width than this text encoder's.
+            RecipeError: a weight in it that is too large.
         """
         ...
 

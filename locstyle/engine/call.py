@@ -17,10 +17,19 @@ MIXED = -1
 
 class Row(NamedTuple):
     """One row of a forward pass: its branch's name and who owns it (a region index, 0, or
-    `MIXED`)."""
+    `MIXED`).
+
+    `copies`: how often each of its texts stands where it has its place, one after another, so that
+    all are as long as the longest; (): once. Copies of a text are read like the text.
+    """
 
     name: str
     owner: int
+    copies: tuple[int, ...] = ()
+
+    def copies_of(self, text: int) -> int:
+        """How often that text of its own stands there; a row with one text repeats it."""
+        return self.copies[min(text, len(self.copies) - 1)] if self.copies else 1
 
 
 class Grid(NamedTuple):

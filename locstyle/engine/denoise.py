@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -83,8 +84,9 @@ def denoise(
             passes = in_passes(active, plan.takes, max_rows)
             # of all rows alike, whichever pass they are in, so that what they give fits
             call = replace(call, texts=max((len(one.texts(t)) for one in active), default=1))
+            tokens = lcm(*(text.states.shape[1] for one in active for text in one.texts(t)))
             predicted = parts.merged(
-                _predicted(backbone, attachment, here, passes, (tile.of(x), tile))
+                _predicted(backbone, attachment, here, passes, _Seen(tile.of(x), tile, tokens))
                 for here, tile in tiled(call, index, x)
             )
             names = [branch.name for branches in passes for branch in branches]
@@ -172,8 +174,17 @@ def _check_order(passes: Sequence[Sequence[Branch]], needs: Mapping[str, set[str
                 )
 
 
-def _rows(branches: Sequence[Branch]) -> tuple[Row, ...]:
-    return tuple(Row(branch.name, branch.owner) for branch in branches)
+class _Seen(NamedTuple):
+    """What a pass shows: the latent there, the tile it is, and the `tokens` of each text."""
+
+    x: Tensor
+    tile: Tile
+    tokens: int
+
+
+def _row(branch: Branch, t: int, tokens: int) -> Row:
+    copies = tuple(tokens // text.states.shape[1] for text in branch.texts(t))
+    return Row(branch.name, branch.owner, copies if max(copies) > 1 else ())
 
 
 def _predicted(
@@ -181,24 +192,23 @@ def _predicted(
     attachment: Attachment,
     call: Call,
     passes: Sequence[Sequence[Branch]],
-    seen: tuple[Tensor, Tile],
+    seen: _Seen,
 ) -> Tensor:
     """What all rows predict for one tile, in the order of the passes."""
     attachment.begin(passes=len(passes))
     found = []
     for branches in passes:
-        attachment.call = replace(call, rows=_rows(branches))
-        found.append(_predict(backbone, attachment.call, branches, *seen))
+        rows = tuple(_row(branch, call.t, seen.tokens) for branch in branches)
+        attachment.call = replace(call, rows=rows)
+        found.append(_predict(backbone, attachment.call, branches, seen))
     return torch.cat(found)
 
 
-def _predict(
-    backbone: Backbone, call: Call, branches: Sequence[Branch], x: Tensor, tile: Tile
-) -> Tensor:
-    latents = torch.cat([_latent(branch, call, x) for branch in branches])
-    states = torch.cat([_states(branch.texts(call.t), call.texts) for branch in branches])
-    tiles = [_shown(branch, call, tile) for branch in branches]
-    return backbone.predict(latents, call.t, states, tiles)
+def _predict(backbone: Backbone, call: Call, branches: Sequence[Branch], seen: _Seen) -> Tensor:
+    latents = torch.cat([_latent(branch, call, seen.x) for branch in branches])
+    spoken = [_states(branch.texts(call.t), call.texts, seen.tokens) for branch in branches]
+    tiles = [_shown(branch, call, seen.tile) for branch in branches]
+    return backbone.predict(latents, call.t, torch.cat(spoken), tiles)
 
 
 def _latent(branch: Branch, call: Call, x: Tensor) -> Tensor:
@@ -220,7 +230,13 @@ def _shown(branch: Branch, call: Call, tile: Tile) -> Tile:
     return replace(tile, photo=branch.latent.photo)
 
 
-def _states(texts: tuple[Text, ...], count: int) -> Tensor:
-    """A row's text states [1, count · tokens, dim]; a single text takes every place."""
+def _states(texts: tuple[Text, ...], count: int, tokens: int) -> Tensor:
+    """A row's text states [1, count · tokens, dim]; a single text takes every place, and one in
+    fewer windows than another stands there several times, which reads like once."""
     texts = texts if len(texts) > 1 else texts * count
-    return torch.cat([text.states for text in texts], 1)
+    return torch.cat([_copied(text.states, tokens) for text in texts], 1)
+
+
+def _copied(states: Tensor, tokens: int) -> Tensor:
+    copies = tokens // states.shape[1]
+    return states if copies == 1 else states.repeat(1, copies, 1)

@@ -19,7 +19,7 @@ from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
-from locstyle.job.texts import is_negative, negative_text, region_texts, text_of
+from locstyle.job.texts import Reading, is_negative, negative_text, region_texts
 from locstyle.masks import Partition
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def make_scene(
     """
     edit, backbone, empty = job.edit, inverter.backbone, inverter.empty
     schedule = backbone.schedule(job.settled.steps)
+    reading = Reading.of(edit, job.fusion, backbone)
     latent = encoded(backbone, job.photo.on(frame.canvas), frame.tiles)
     cuts = [*_cuts(job, frame, backbone.factor)]
     latents = [latent, *(backbone.encode(one.picture[None]) for group in cuts for one in group)]
@@ -63,12 +64,12 @@ def make_scene(
         latent=latent,
         content=content,
         noise=_noise(latent, edit.seed),
-        regions=tuple(_regions(job, frame, backbone, paired(cuts, others), schedule)),
+        regions=tuple(_regions(job, frame, reading, paired(cuts, others), schedule)),
         partition=job.layers(frame, "feather").on(frame.canvas),
         schedule=schedule,
         empty=empty,
-        text=text_of(backbone, edit.prompt, "prompt"),
-        negative=negative_text(edit, job.styles, backbone),
+        text=reading.text(edit.prompt, "prompt"),
+        negative=negative_text(edit, job.styles, reading),
     )
     return scene, inverted
 
@@ -175,7 +176,7 @@ def _acting(job: Job, index: int) -> Iterator[tuple[str, Styling, Style]]:
 def _regions(
     job: Job,
     frame: Frame,
-    backbone: Backbone,
+    reading: Reading,
     references: Sequence[tuple[SceneReference, ...]],
     schedule: Schedule,
 ) -> Iterator[SceneRegion]:
@@ -183,7 +184,7 @@ def _regions(
     following = iter(references)
     for index in frame.regions:
         region = job.edit.regions[index]
-        text, negative = region_texts(job.edit, job.styles, backbone, schedule, index)
+        text, negative = region_texts(job.edit, job.styles, reading, schedule, index)
         yield SceneRegion(
             styles=tuple(
                 SceneStyle(style, one.strength, Window(*one.window), next(following))

@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from locstyle.edit import Edit
-from locstyle.errors import LocstyleWarning
+from locstyle.edit.checks import PLAIN
+from locstyle.engine.backbones.marks import read_marks
+from locstyle.errors import LocstyleWarning, at
 from locstyle.style import Style
 
+_MARKS = {
+    re.compile(r"\([^()]*:\s*[\d.]+\s*\)"): "give `prompts: weighted`",
+    re.compile(r"\bBREAK\b"): "give `prompts: weighted`",
+}
+"""Marks that have a meaning, unless prompts are read as they stand."""
+
 _FOREIGN = {
-    re.compile(r"\([^()]*:\s*[\d.]+\s*\)"): "say it in other words; of a style, give its strength",
-    re.compile(r"\bBREAK\b"): "each region may have a prompt of its own",
     re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>"): "give the file as the style of a region",
+    re.compile(r"\[[^\[\]]*:\s*[\d.]+\s*\]"): "the window of a style says when it acts",
+    re.compile(r"\[[^\[\]]*\|[^\[\]]*\]"): "give two styles with a window each",
+    re.compile(r"\bAND\b"): "each region may have a prompt of its own",
 }
 _WORD = re.compile(r"<[^<>\s:]+>")
 
 
 def warn_of_syntax(edit: Edit, styles: Sequence[Sequence[Style]]) -> None:
-    """Says which marks in the prompts have no meaning here: weights, BREAK, unknown words.
+    """Says which marks in the prompts have no meaning here, and which words are unknown.
 
     `styles`: of each region of the edit.
+
+    Raises:
+        RecipeError: a weight that is too large.
     """
+    foreign = _FOREIGN if edit.prompts != PLAIN else _FOREIGN | _MARKS
     own = [{word for style in group for word in style.words} for group in styles]
     for place, text, known in _texts(edit, own):
-        for found, hint in _found(text, known):
+        if edit.prompts != PLAIN:
+            with at(place):
+                read_marks(text, known)
+        for found, hint in _found(text, known, foreign):
             said = f"{found!r} has no meaning here and is read as it stands; {hint}"
             warnings.warn(LocstyleWarning(said, place=place), stacklevel=3)
 
@@ -40,8 +56,10 @@ def _texts(edit: Edit, own: Sequence[set[str]]) -> Iterator[tuple[str, str, Coll
         yield f"regions[{index}].negative", region.negative or "", every
 
 
-def _found(text: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
-    for pattern, hint in _FOREIGN.items():
+def _found(
+    text: str, known: Collection[str], foreign: Mapping[re.Pattern[str], str]
+) -> Iterator[tuple[str, str]]:
+    for pattern, hint in foreign.items():
         if match := pattern.search(text):
             yield match[0], hint
     for word in dict.fromkeys(_WORD.findall(text)):

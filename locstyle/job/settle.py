@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from locstyle.edit import Edit, Fusing
+from locstyle.edit.checks import WEIGHTED
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.plan import Window
 from locstyle.engine.schedule import Schedule
@@ -45,6 +46,7 @@ class Settled:
             solver=self.solver,
             steps=self.steps,
             inversion_refine=self.refine,
+            prompts=edit.prompts or WEIGHTED,
             frames=drawn,
         )
 

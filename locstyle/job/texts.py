@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, replace
+from math import lcm
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import torch
 from torch import Tensor
 
+from locstyle.edit.checks import PLAIN
+from locstyle.engine.backbones.marks import escaped, unmarked
 from locstyle.engine.plan import Timed, Window
-from locstyle.errors import LocstyleWarning
+from locstyle.errors import LocstyleWarning, at
 
 if TYPE_CHECKING:
     from locstyle.edit import Edit, Region
     from locstyle.engine.backbone import Backbone, Text, TextDeltas
     from locstyle.engine.schedule import Schedule
+    from locstyle.plugin.protocols import Fusion
     from locstyle.style import Delta, Style
 
 
@@ -24,12 +28,68 @@ Groups: TypeAlias = "Sequence[Sequence[Style]]"
 """The styles of each region of an edit."""
 
 
+WINDOWS = 4
+"""Windows of text that a prompt may take. Texts of several lengths are repeated to the least that
+all of theirs divide, which is 12 with these."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a backbone is given prompts: in so many `windows` with marks in them understood, or with
+    None as they stand, in one."""
+
+    backbone: Backbone
+    windows: int | None = None
+
+    @classmethod
+    def of(cls, edit: Edit, fusion: Fusion, backbone: Backbone) -> Self:
+        """As an edit asks, in as many windows as its fusion can use."""
+        most = None if edit.prompts == PLAIN else getattr(fusion, "windows", WINDOWS)
+        return cls(backbone, most)
+
+    def text(
+        self,
+        prompt: str,
+        where: str,
+        words: Mapping[str, Tensor] | None = None,
+        deltas: TextDeltas | None = None,
+    ) -> Text:
+        """A prompt's text; warns of one that is too long, with its place in the recipe.
+
+        A prompt that fits into a window and in which all weighs alike is one and the same text
+        either way, to the bit.
+        """
+        text = self._plain(prompt, words, deltas)
+        if text is None or (text.cut and (self.windows or 0) > 1):
+            with at(where):
+                text = self.backbone.text(prompt, words, deltas, windows=self.windows)
+        if text.cut:
+            room = "" if self.windows is None or self.windows == 1 else f"{self.windows} times "
+            said = f"longer than {room}the text window; cut: {text.cut!r}"
+            warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
+        return text
+
+    def literally(self, text: str) -> str:
+        """A text as it is to be written into a prompt, where nothing of it is a mark."""
+        return text if self.windows is None else escaped(text)
+
+    def _plain(
+        self, prompt: str, words: Mapping[str, Tensor] | None, deltas: TextDeltas | None
+    ) -> Text | None:
+        """The text of a prompt as it stands; None of one with marks that are to be understood."""
+        said = prompt if self.windows is None else unmarked(prompt, words or ())
+        if said is None:
+            return None
+        say = self.backbone.text
+        return say(said, words, deltas) if deltas else say(said, words)
+
+
 def region_texts(
-    edit: Edit, styles: Groups, backbone: Backbone, schedule: Schedule, index: int
+    edit: Edit, styles: Groups, reading: Reading, schedule: Schedule, index: int
 ) -> tuple[Timed, Timed]:
     """The text and the negative text of region number `index`; one per timestep where its styles
     come and go. `styles`: of each region of the edit."""
-    speaker = _Speaker(edit, styles, backbone, index)
+    speaker = _Speaker(edit, styles, reading, index)
     region = edit.regions[index]
     text = _over_time(region, schedule, speaker.text)
     if any(style.text for style in styles[index]):
@@ -37,11 +97,11 @@ def region_texts(
     return text, speaker.negative(())
 
 
-def negative_text(edit: Edit, styles: Groups, backbone: Backbone) -> Text:
+def negative_text(edit: Edit, styles: Groups, reading: Reading) -> Text:
     """The edit's own negative text, which what no region owns has."""
     pairs = zip(edit.regions, styles, strict=True)
     words = _negative_words(edit.negative, [s for pair in pairs for s in _acting_in(*pair)])
-    return text_of(backbone, edit.negative, "negative", words)
+    return reading.text(edit.negative, "negative", words)
 
 
 def _acting_in(region: Region, styles: Sequence[Style]) -> list[Style]:
@@ -81,26 +141,11 @@ def _over_time(region: Region, schedule: Schedule, said: Callable[[Sequence[int]
     return over_time if len(texts) > 1 else over_time[schedule.noisiest]
 
 
-def text_of(
-    backbone: Backbone,
-    prompt: str,
-    where: str,
-    words: Mapping[str, Tensor] | None = None,
-    deltas: TextDeltas | None = None,
-) -> Text:
-    """A prompt's text; warns of one that is too long, with its place in the recipe."""
-    text = backbone.text(prompt, words, deltas) if deltas else backbone.text(prompt, words)
-    if text.cut:
-        said = f"longer than the text window; cut: {text.cut!r}"
-        warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
-    return text
-
-
 class _Speaker:
     """Makes the text of one region for any choice of its styles."""
 
-    def __init__(self, edit: Edit, styles: Groups, backbone: Backbone, index: int) -> None:
-        self._region, self._edit, self._backbone = edit.regions[index], edit, backbone
+    def __init__(self, edit: Edit, styles: Groups, reading: Reading, index: int) -> None:
+        self._region, self._edit, self._reading = edit.regions[index], edit, reading
         own = self._region.negative
         self._negative = edit.negative if own is None else own
         self._styles = styles[index]
@@ -135,7 +180,7 @@ class _Speaker:
         """The region's negative prompt, else the edit's, as the acting styles hear it."""
         words = _negative_words(self._negative, self._all)
         place = f"{self._where}.negative"
-        return text_of(self._backbone, self._negative, place, words, self._heard_by(acting))
+        return self._reading.text(self._negative, place, words, self._heard_by(acting))
 
     def _heard_by(self, acting: Sequence[int]) -> TextDeltas:
         """What these styles change in the text encoders, each as strongly as it acts."""
@@ -148,7 +193,8 @@ class _Speaker:
 
     def _triggered(self, number: int) -> Text:
         prompt, style = self._edit.prompt, self._styles[number]
-        said = f"{style.trigger} of {prompt}" if prompt else style.trigger
+        trigger = self._reading.literally(style.trigger)
+        said = f"{trigger} of {prompt}" if prompt else trigger
         strength = self._region.stylings[number].strength if style.words else 1.0
         return self._said(said, style.words, strength, [number])
 
@@ -156,23 +202,27 @@ class _Speaker:
         self, prompt: str, words: Mapping[str, Tensor], strength: float, acting: Sequence[int]
     ) -> Text:
         place = f"{self._where}.prompt"
-        text = text_of(self._backbone, prompt, place, words, self._heard_by(acting))
+        text = self._reading.text(prompt, place, words, self._heard_by(acting))
         if strength == 1:
             return text
-        empty = self._backbone.text("")
+        empty = self._reading.backbone.text("")
         if strength == 0:
             return empty
-        return replace(text, states=torch.lerp(empty.states, text.states, strength))
+        nothing = _copied(empty.states, text.states.shape[1])
+        return replace(text, states=torch.lerp(nothing, text.states, strength))
 
 
 def _mean(texts: Sequence[Text], weights: Sequence[float]) -> Text:
-    """Texts as one, token by token; the first where no weight counts."""
+    """Texts as one, token by token, those in fewer windows repeated; the first where no weight
+    counts."""
     total = sum(weights)
     if len(texts) == 1 or not total:
         return texts[0]
+    tokens = lcm(*(text.states.shape[1] for text in texts))
+    alike = [_copied(text.states, tokens) for text in texts]
     states = sum(
-        (weight / total * text.states for weight, text in zip(weights, texts, strict=True)),
-        torch.zeros_like(texts[0].states),
+        (weight / total * one for weight, one in zip(weights, alike, strict=True)),
+        torch.zeros_like(alike[0]),
     )
     spans = {name: span for text in texts for name, span in text.spans.items()}
     return replace(
@@ -182,3 +232,8 @@ def _mean(texts: Sequence[Text], weights: Sequence[float]) -> Text:
         used=max(text.used for text in texts),
         spans=spans,
     )
+
+
+def _copied(states: Tensor, tokens: int) -> Tensor:
+    """States one after another until there are so many."""
+    return states.repeat(1, tokens // states.shape[1], 1)

@@ -153,6 +153,7 @@ class Fusion(Protocol):
     steps than the usual says so in `sampling`, a Sampling; one that heeds what regions set for
     themselves in `heeds`, a set of "guidance" and "structure"; others refuse it. One that cannot
     use deltas on every layer names in `sides` the sides of layers it can: "image", "text", "none".
+    One whose texts must not be longer than others says in how many `windows` a prompt may be.
     One whose options a backbone may not suit has `check(backbone)`, which raises a RecipeError.
     """
 

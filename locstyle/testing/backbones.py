@@ -102,6 +102,14 @@ class _Check:
         assert self.text.used >= 1 and not self.text.cut, "a short prompt is not all there"
         long = self.backbone.text("a house " * 500)
         assert long.cut and long.states.shape == self.text.states.shape, "a long prompt is not cut"
+        more = self.backbone.text("a (house:1.5) " * 500, windows=2)
+        assert more.cut and more.states.shape[1] == 2 * self.text.states.shape[1], (
+            "a long prompt is not in as many windows as it may be"
+        )
+        weighed = self.backbone.text("a (house:2)", windows=1).states
+        plain = self.backbone.text("a house", windows=1).states
+        self.same(plain, self.text.states, "a prompt without marks is not read as it stands")
+        assert not torch.equal(weighed, plain), "the weight of a word changes nothing"
         vectors = self.backbone.word_vectors("house")
         said = self.backbone.text("a <x>", {"<x>": vectors})
         assert "<x>" in said.spans, "spans does not say where a learned word stands"

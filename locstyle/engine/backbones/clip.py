@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from locstyle.engine.backbone import TextDeltas
-from locstyle.engine.backbones.words import Spelling, Words, numbers, spell, spoken
+from locstyle.engine.backbones.marks import Parts
+from locstyle.engine.backbones.words import Spelling, Words, numbers, spell, spell_parts, spoken
 from locstyle.engine.sites import Site
 from locstyle.style import Delta
 
@@ -47,10 +48,36 @@ class Clip:
     def hear(self, prompt: str, words: Words, deltas: TextDeltas | None = None) -> Heard:
         """The encoded prompt; `words` [n, width] stand in it, and `deltas` by the names of its own
         layers act, for the length of the call."""
+        with adapted(self.encoder, deltas or {}):
+            return self._spoken(spell(self.tokenizer, prompt, words, self.window))
+
+    def hear_parts(
+        self, parts: Parts, words: Words, most: int, deltas: TextDeltas | None = None
+    ) -> Heard:
+        """As `hear`, of a prompt that was read with its marks, in `most` windows at most: their
+        states lie one after another, and `pooled` is the first one's.
+
+        A token that weighs w is moved from the same token of "" to w times as far, as ComfyUI does,
+        and compel where it is more than 1: state = empty + w (state - empty).
+        """
+        spellings = spell_parts(self.tokenizer, parts, words, self.window, most)
+        with adapted(self.encoder, deltas or {}):
+            heard = [self._spoken(one) for one in spellings]
+            if any(one.weights for one in spellings):
+                empty = self._spoken(spell(self.tokenizer, "", {}, self.window)).states
+                heard = [one._replace(states=_weighed(one, empty)) for one in heard]
+        states = torch.cat([one.states for one in heard], 1) if len(heard) > 1 else heard[0].states
+        return Heard(_as_one(spellings, self.window), states, heard[0].pooled)
+
+    @property
+    def window(self) -> int:
+        """How many tokens it hears at once, both ends included."""
+        window: int = self.encoder.config.max_position_embeddings
+        return window
+
+    def _spoken(self, spelling: Spelling) -> Heard:
         encoder = self.encoder
-        window = encoder.config.max_position_embeddings
-        spelling = spell(self.tokenizer, prompt, words, window)
-        with adapted(encoder, deltas or {}), spoken(encoder.get_input_embeddings(), spelling):
+        with spoken(encoder.get_input_embeddings(), spelling):
             ids = torch.tensor([spelling.ids], device=encoder.device)
             if not self.penultimate:
                 return Heard(spelling, encoder(ids).last_hidden_state, None)
@@ -75,6 +102,29 @@ class Clip:
         """What the token embedding has for the words of a text: [tokens, width], a copy."""
         table: Tensor = self.encoder.get_input_embeddings().weight
         return table[numbers(self.tokenizer, text)].detach().clone()
+
+
+def _weighed(heard: Heard, empty: Tensor) -> Tensor:
+    """The states of a window, each as far from those of the empty text as it weighs."""
+    if not heard.spelling.weights:
+        return heard.states
+    weights = heard.states.new_tensor(heard.spelling.weights)[None, :, None]
+    moved = empty + weights * (heard.states - empty)
+    return torch.where(weights == 1, heard.states, moved)
+
+
+def _as_one(spellings: Sequence[Spelling], window: int) -> Spelling:
+    """Windows one after another, as one says where things stand."""
+    if len(spellings) == 1:
+        return spellings[0]
+    last = len(spellings) - 1
+    spans: dict[str, tuple[int, int]] = {}
+    for number, one in enumerate(spellings):
+        for name, (start, stop) in one.spans.items():
+            spans.setdefault(name, (start + number * window, stop + number * window))
+    ids = [number for one in spellings for number in one.ids]
+    end = spellings[last]
+    return Spelling(ids, last * window + end.used, end.cut, spans=spans)
 
 
 @contextmanager

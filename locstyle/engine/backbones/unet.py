@@ -16,6 +16,7 @@ from locstyle.engine.backbones.as_one import as_one
 from locstyle.engine.backbones.atlas import unet_sites
 from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.clip import Clip, shared_out
+from locstyle.engine.backbones.marks import read_marks
 from locstyle.engine.backbones.processor import processor
 from locstyle.engine.backbones.told import Told
 from locstyle.engine.backbones.whereabouts import Whereabouts
@@ -130,9 +131,15 @@ class UNetBackbone:
             return as_one(self.vae, parts)
 
     def text(
-        self, prompt: str, words: Words | None = None, deltas: TextDeltas | None = None
+        self,
+        prompt: str,
+        words: Words | None = None,
+        deltas: TextDeltas | None = None,
+        *,
+        windows: int | None = None,
     ) -> Text:
         words = words or {}
+        parts = None if windows is None else read_marks(prompt, words)
         check_words(words, sum(clip.width for clip in self._clips))
         is_learning = torch.is_grad_enabled() and any(v.requires_grad for v in words.values())
         # The embeddings are shared, and learned words stand in them for a while.
@@ -141,12 +148,13 @@ class UNetBackbone:
             self.whereabouts.using(*self._encoders),
             torch.set_grad_enabled(is_learning),
         ):
-            heard = [
-                clip.hear(prompt, own, _within(part, deltas or {}))
-                for (part, clip), own in zip(
-                    self._encoders.items(), shared_out(words, self._clips), strict=True
-                )
-            ]
+            heard = []
+            for name, own in zip(self._encoders, shared_out(words, self._clips), strict=True):
+                clip, acting = self._encoders[name], _within(name, deltas or {})
+                if parts is None or windows is None:
+                    heard.append(clip.hear(prompt, own, acting))
+                else:
+                    heard.append(clip.hear_parts(parts, own, windows, acting))
         first, states = heard[0].spelling, [one.states for one in heard]
         joined = states[0] if len(states) == 1 else torch.cat(states, -1)
         return Text(prompt, joined, first.cut, first.used, first.spans)

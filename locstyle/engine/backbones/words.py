@@ -7,7 +7,7 @@ vectors replace what the table gave for those tokens, for the length of one `wit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from locstyle.engine.backbones.marks import Parts, Stretch
 from locstyle.errors import StyleError
 
 Words = Mapping[str, Tensor]
@@ -26,6 +27,7 @@ class Spelling:
     """A prompt as token numbers, both ends included and padded to the window.
 
     `used` counts the tokens before the padding; `places` are those that learned `vectors` fill.
+    `weights` say how much each token weighs, where they are not all 1.
     """
 
     ids: list[int]
@@ -34,6 +36,82 @@ class Spelling:
     places: list[int] = field(default_factory=list)
     vectors: list[Tensor] = field(default_factory=list)
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weights: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Tokens that stay together: a word, or a learned one under its name."""
+
+    ids: list[int]
+    weight: float
+    name: str = ""
+    vectors: Tensor | None = None
+
+
+def spell_parts(
+    tokenizer: Any, parts: Parts, words: Words, window: int, most: int
+) -> list[Spelling]:
+    """The tokens of a prompt that was read with its marks, in `most` windows of `window` at most.
+
+    Each part begins a window, and so does a word that does not fit into one; what does not fit into
+    all of them is `cut` from the last.
+    """
+    filled: list[list[_Unit]] = []
+    cut: list[_Unit] = []
+    for part in parts:
+        filled.append([])
+        for unit in (one for piece in part for one in _units(tokenizer, piece, words, window - 2)):
+            if sum(len(one.ids) for one in filled[-1]) + len(unit.ids) > window - 2:
+                filled.append([])
+            filled[-1].append(unit)
+    filled = [units for units in filled if units] or [[]]
+    cut = [unit for units in filled[most:] for unit in units]
+    spellings = [_window(tokenizer, units, window) for units in filled[:most]]
+    rest = [number for unit in cut for number in unit.ids]
+    spellings[-1].cut = tokenizer.decode(rest, skip_special_tokens=True) if rest else ""
+    return spellings
+
+
+def _units(tokenizer: Any, piece: Stretch, words: Words, most: int) -> Iterator[_Unit]:
+    """The words of a piece, none longer than `most` tokens."""
+    for text in _parts(piece.text, words):
+        if (vectors := words.get(text)) is not None:
+            kept = vectors[:most]
+            yield _Unit([tokenizer.eos_token_id] * len(kept), piece.weight, text, kept)
+            continue
+        ids: list[int] = []
+        for number in numbers(tokenizer, text):
+            ids.append(number)
+            is_end = str(tokenizer.convert_ids_to_tokens(number)).endswith("</w>")
+            if is_end or len(ids) == most:
+                yield _Unit(ids, piece.weight)
+                ids = []
+        if ids:
+            yield _Unit(ids, piece.weight)
+
+
+def _window(tokenizer: Any, units: Sequence[_Unit], window: int) -> Spelling:
+    spelling, weights = Spelling([tokenizer.bos_token_id]), [1.0]
+    for unit in units:
+        start = len(spelling.ids)
+        spelling.ids += unit.ids
+        weights += [unit.weight] * len(unit.ids)
+        if unit.vectors is not None:
+            spelling.places += range(start, len(spelling.ids))
+            spelling.vectors.append(unit.vectors)
+            spelling.spans.setdefault(unit.name, (start, len(spelling.ids)))
+    _close(tokenizer, spelling, window)
+    if any(weight != 1 for weight in weights):
+        spelling.weights = weights + [1.0] * (window - len(weights))
+    return spelling
+
+
+def _close(tokenizer: Any, spelling: Spelling, window: int) -> None:
+    """Puts the end behind the tokens, and the padding."""
+    spelling.ids.append(tokenizer.eos_token_id)
+    spelling.used = len(spelling.ids)
+    spelling.ids += [tokenizer.pad_token_id] * (window - spelling.used)
 
 
 def spell(tokenizer: Any, prompt: str, words: Words, window: int) -> Spelling:
@@ -54,9 +132,7 @@ def spell(tokenizer: Any, prompt: str, words: Words, window: int) -> Spelling:
             end = part if vectors is not None else tokenizer.decode(rest, skip_special_tokens=True)
             spelling.cut = f"{spelling.cut} {end}".strip()
         spelling.ids += kept
-    spelling.ids.append(tokenizer.eos_token_id)
-    spelling.used = len(spelling.ids)
-    spelling.ids += [tokenizer.pad_token_id] * (window - spelling.used)
+    _close(tokenizer, spelling, window)
     return spelling
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,18 +69,25 @@ class ExtraTokens:
         owners = range(self.ownership.regions + 1)
         held = self.ownership.held(owners, call.grid(site), read.q)
         if self.form == "bias" and all(one.bias is None for one in held):
-            parts = [self._beside(site, call, read, [one.first]) for one in held]
-            return [_one_softmax(parts, [one.area for one in held])]
-        return [self._beside(site, call, owned(read, one), [one.first]) for one in held]
+            found = []
+            for some in _alike(call, read, owners):
+                parts = [self._beside(site, call, some, [one.first]) for one in held]
+                found.append(_one_softmax(parts, [one.area for one in held]))
+            return found
+        return [
+            self._beside(site, call, some, [one.first])
+            for one in held
+            for some in _alike(call, owned(read, one), [one.first])
+        ]
 
     def _single(self, site: Site, call: Call, read: Read) -> Iterator[Read]:
-        """What rows with one owner read; rows with equally many tokens beside the text together."""
-        groups: dict[int, list[int]] = {}
+        """What rows with one owner read; rows with equally many tokens in and beside the text
+        together."""
+        groups: dict[tuple[int, int], list[int]] = {}
         for index in read.batch_rows:
-            count = self._tokens(site, call, call.rows[index], call.rows[index].owner, read.k)[
-                0
-            ].shape[2]
-            groups.setdefault(count, []).append(index)
+            row = call.rows[index]
+            count = self._tokens(site, call, row, row.owner, read.k)[0].shape[2]
+            groups.setdefault((count, row.copies_of(0)), []).append(index)
         for rows in groups.values():
             owners = [call.rows[index].owner for index in rows]
             yield self._beside(site, call, read.only(rows), owners)
@@ -91,6 +98,9 @@ class ExtraTokens:
         # A row with one owner repeats its one text.
         text = owners[0] if rows[0].owner == MIXED and call.texts > 1 else 0
         k, v = (part.chunk(call.texts, 2)[text] for part in (read.k, read.v))
+        # One copy of the text: beside several, the tokens would count less.
+        once = k.shape[2] // rows[0].copies_of(text)
+        k, v = k[:, :, :once], v[:, :, :once]
         of_row = owners if len(owners) == len(rows) else [owners[0]] * len(rows)
         more = [self._tokens(site, call, *one, k) for one in zip(rows, of_row, strict=True)]
         more_k, more_v = (torch.cat(parts) for parts in zip(*more, strict=True))
@@ -117,6 +127,15 @@ class ExtraTokens:
                     _zeros(len(part), like) if absent else one.strength * _heads(part, like)
                 )
         return torch.cat(keys, 2), torch.cat(values, 2)
+
+
+def _alike(call: Call, read: Read, texts: Iterable[int]) -> Iterator[Read]:
+    """The read, by rows in which these texts stand equally often."""
+    groups: dict[tuple[int, ...], set[int]] = {}
+    for index in read.batch_rows:
+        copies = tuple(call.rows[index].copies_of(text) for text in texts)
+        groups.setdefault(copies, set()).add(index)
+    yield from (read.only(rows) for rows in groups.values())
 
 
 def cross_sites(sites: Sites) -> list[Site]:
