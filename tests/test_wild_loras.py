@@ -133,33 +133,37 @@ def peft_config(kind: str) -> Any:
         "LoKr": lambda: peft.LoKrConfig(r=2, alpha=3, rank_pattern={LINEAR: 1}, **targets),
         "OFT": lambda: peft.OFTConfig(r=0, oft_block_size=4, **linear),
         "BOFT": lambda: peft.BOFTConfig(boft_block_size=4, **linear),
+        "BOFT of two factors": lambda: peft.BOFTConfig(
+            boft_block_size=4, boft_n_butterfly_factor=2, **linear
+        ),
         "IA3": lambda: peft.IA3Config(feedforward_modules=[LINEAR], **linear),
     }[kind]()
 
 
-PEFT = ("DoRA", "LoRA with biases", "LoHa", "LoKr", "OFT", "BOFT", "IA3")
+PEFT = ("DoRA", "LoRA with biases", "LoHa", "LoKr", "OFT", "BOFT", "BOFT of two factors", "IA3")
 
 
 @pytest.mark.parametrize("kind", PEFT)
 def test_an_adapter_of_peft_is_what_peft_merges(
-    backbone: UNetBackbone, tmp_path: Path, kind: str
+    backbone: UNetBackbone, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from peft import get_peft_model
+
+    # It would build an extension for the second factor, and begin to for the first.
+    monkeypatch.setattr(
+        "peft.tuners.boft.layer.get_fbd_cuda", lambda: Extension if "two" in kind else None
+    )
 
     unet = copy.deepcopy(backbone.unet).to(memory_format=torch.contiguous_format)
     before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of an extension that BOFT does without, and of biases
-        try:
-            made = get_peft_model(unet, peft_config(kind))
-        except (
-            AssertionError
-        ) as error:  # setuptools', once the standard library's distutils is there
-            assert kind == "BOFT" and "distutils" in str(error)
-            pytest.skip("PEFT's BOFT wants to build an extension, which cannot be begun here")
+        warnings.simplefilter("ignore")  # of biases
+        made = get_peft_model(unet, peft_config(kind))
         shaken(made)
         made.save_pretrained(tmp_path)
+    monkeypatch.setattr("peft.tuners.boft.layer.get_fbd_cuda", refuse)
     style, coverage = read(backbone, tmp_path)
+    monkeypatch.setattr("peft.tuners.boft.layer.get_fbd_cuda", lambda: Extension)
     after = made.merge_and_unload().state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert coverage.is_complete
@@ -170,6 +174,37 @@ def test_an_adapter_of_peft_is_what_peft_merges(
         found = delta.weight if part == "weight" else delta.bias
         assert found is not None, name
         assert (found - wanted).norm() < 1e-4 * wanted.norm() + 1e-7, name
+
+
+class Extension:
+    """What PEFT's extension for BOFT does, number by number."""
+
+    @staticmethod
+    def forward(blocks: Tensor) -> list[Tensor]:
+        count, number, side, _ = blocks.shape
+        made = blocks.new_zeros(count, number * side, number * side)
+        for block in range(number):
+            place = slice(block * side, (block + 1) * side)
+            made[:, place, place] = blocks[:, block]
+        return [made]
+
+
+def refuse() -> None:
+    """As setuptools does, once the standard library's distutils is there."""
+    raise AssertionError("distutils")
+
+
+def test_what_fails_in_peft_itself_is_not_blamed_on_the_file(
+    backbone: UNetBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(
+        {f"base_model.model.{LINEAR}.hada_w1_a": torch.ones(8, 2)},
+        tmp_path / "adapter_model.safetensors",
+    )
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LOHA", "r": 2}')
+    monkeypatch.setattr("peft.inject_adapter_in_model", lambda *_: refuse())
+    with pytest.raises(ls.StyleError, match="PEFT does not work here, install it anew"):
+        read(backbone, tmp_path)
 
 
 def test_a_full_difference_and_that_of_a_bias_act(backbone: UNetBackbone, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from locstyle.errors import StyleError
 from locstyle.files import bounds
@@ -38,8 +39,9 @@ def by_peft(site: str, base: Base, config: Mapping[str, Any], parts: Parts) -> A
             torch.inference_mode(False),
             torch.no_grad(),
             warnings.catch_warnings(),
+            _nothing_built(),
         ):
-            # of patterns for layers that are not this one, and of extensions it does without
+            # of patterns for layers that are not this one
             warnings.simplefilter("ignore")
             made = inject_adapter_in_model(_config(config, site, parts), tree)
             state = {f"{site}.{part}": tensor.float().cpu() for part, tensor in parts.items()}
@@ -50,9 +52,11 @@ def by_peft(site: str, base: Base, config: Mapping[str, Any], parts: Parts) -> A
             layer.merge()
             after = layer.get_base_layer()
     except Exception as error:  # whatever its many kinds raise over numbers of anybody's
+        is_its_own = isinstance(error, ImportError | OSError | AssertionError)
+        hint = "the file is of another model, or damaged"
         raise StyleError(
-            f"PEFT cannot apply it to a weight of shape {base.shape} ({error}); the file is of "
-            "another model, or damaged"
+            f"PEFT cannot apply it to a weight of shape {base.shape} ({error}); "
+            f"{'PEFT does not work here, install it anew' if is_its_own else hint}"
         ) from error
     weight = after.weight.detach() - base.weight
     if before.bias is None and after.bias is None:
@@ -60,6 +64,33 @@ def by_peft(site: str, base: Base, config: Mapping[str, Any], parts: Parts) -> A
     was = 0 if before.bias is None else before.bias.detach().float().cpu()
     bias = after.bias.detach() - was
     return Addition(weight, bias if bias.any() else None)
+
+
+@contextmanager
+def _nothing_built() -> Iterator[None]:
+    """Inside, PEFT's BOFT multiplies by torch in place of an extension.
+
+    It would compile one whenever an adapter is made, with setuptools, which fails where distutils
+    was there first; and without it leaves out all factors of an adapter but the first.
+    """
+    from peft.tuners.boft import layer
+
+    before = layer.get_fbd_cuda
+    layer.get_fbd_cuda = lambda: _BlockDiagonals
+    try:
+        yield
+    finally:
+        layer.get_fbd_cuda = before
+
+
+class _BlockDiagonals:
+    """What that extension gives, for blocks [n, blocks, side, side]: [n, all, all], a diagonal of
+    blocks each."""
+
+    @staticmethod
+    def forward(blocks: Tensor) -> list[Tensor]:
+        made = [torch.block_diag(*one) for one in blocks]  # type: ignore[no-untyped-call]  # torch's
+        return [torch.stack(made)]
 
 
 _KINDS = ("LORA", "LOHA", "LOKR", "OFT", "BOFT", "IA3")
