@@ -1,9 +1,10 @@
-"""Memory and time of one edit on a random SDXL of full size, beside bare forwards of its network.
+"""Memory and time of one edit on a random model of full size, beside bare forwards of its network.
 
-    python benchmarks/full_size_xl.py --steps 2
+    python benchmarks/full_size.py --family sdxl --steps 2
+    python benchmarks/full_size.py --family sd1 --dtype float32 --steps 2
 
-Real configuration, names and sizes, random weights in bfloat16: the picture means nothing, what it
-costs does. The two styles are LoRA files under kohya's names for SDXL, so names are checked too.
+Real configurations, names and sizes, random weights: the picture means nothing, what it costs does.
+The two styles are LoRA files under kohya's names, so names are checked too.
 """
 
 from __future__ import annotations
@@ -28,18 +29,25 @@ from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.tiles import Tile
 from locstyle.style import read_style
 
-FOLDER = KNOWN / "sdxl"
+SIDES = {"sd1": 512, "sdxl": 1024}
 RANK = 8
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--family", choices=SIDES, default="sdxl")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--side", type=int, default=1024, help="photo and working size in pixels")
+    parser.add_argument(
+        "--side", type=int, help="photo and working size in pixels, the family's own"
+    )
     parser.add_argument("--refine", type=int, default=0, help="refinements of the inversion a step")
+    parser.add_argument("--max-rows", type=int, help="rows of a pass at most")
     given = parser.parse_args()
+    given.side = given.side or SIDES[given.family]
     clock = time.monotonic()
-    backbone = UNetBackbone(parts(), name="random SDXL", device=torch.device("cpu"))
+    made = parts(given.family, getattr(torch, given.dtype))
+    backbone = UNetBackbone(made, name=f"random {given.family}", device=torch.device("cpu"))
     weights = {name: gigabytes(module) for name, module in backbone.modules.items()}
     say(f"made in {time.monotonic() - clock:.0f} s; GB of weights: {weights}")
     styles = [style(backbone, seed) for seed in (1, 2)]
@@ -47,25 +55,30 @@ def main() -> None:
     edit(backbone, styles, given)
 
 
-def parts() -> Parts:
-    """SDXL's modules with small random weights, made in the type they run in."""
+def parts(family: str, dtype: torch.dtype) -> Parts:
+    """A family's modules with small random weights, made in the type they run in."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+    folder, is_xl = KNOWN / family, family == "sdxl"
+
     def diffusers(kind: Any, part: str) -> nn.Module:
-        return kind.from_config(kind.load_config(FOLDER, subfolder=part))
+        return kind.from_config(kind.load_config(folder, subfolder=part))
 
     def text(kind: Any, part: str) -> nn.Module:
-        return kind(CLIPTextConfig.from_pretrained(FOLDER / part))
+        return kind(CLIPTextConfig.from_pretrained(folder / part))
 
-    half, full, tokenizers = torch.bfloat16, torch.float32, _tokenizers(FOLDER, is_xl=True)
+    found = _tokenizers(folder, is_xl=is_xl)
+    if is_xl:
+        second = "text_encoder_2"
+        found[second] = filled(lambda: text(CLIPTextModelWithProjection, second), dtype)
     return Parts(
-        unet=filled(lambda: diffusers(UNet2DConditionModel, "unet"), half),
-        vae=filled(lambda: diffusers(AutoencoderKL, "vae"), full),
-        text_encoder=filled(lambda: text(CLIPTextModel, "text_encoder"), half),
-        scheduler=DDIMScheduler.from_pretrained(FOLDER / "scheduler"),
-        text_encoder_2=filled(lambda: text(CLIPTextModelWithProjection, "text_encoder_2"), half),
-        **tokenizers,
+        unet=filled(lambda: diffusers(UNet2DConditionModel, "unet"), dtype),
+        # SDXL's stays in float32, as it is loaded.
+        vae=filled(lambda: diffusers(AutoencoderKL, "vae"), torch.float32 if is_xl else dtype),
+        text_encoder=filled(lambda: text(CLIPTextModel, "text_encoder"), dtype),
+        scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+        **found,
     )
 
 
@@ -98,7 +111,7 @@ def style(backbone: UNetBackbone, seed: int) -> ls.Style:
     for site in backbone.sites:
         if ".transformer_blocks." not in site.name or len(site.shape) != 2:
             continue
-        stem, (out, into) = kohya(site.name), site.shape
+        stem, (out, into) = kohya(site.name, backbone.family), site.shape
         found[f"{stem}.lora_down.weight"] = torch.randn(RANK, into, generator=draw) / into**0.5
         found[f"{stem}.lora_up.weight"] = torch.randn(out, RANK, generator=draw) / 10
         found[f"{stem}.alpha"] = torch.tensor(float(RANK))
@@ -111,8 +124,10 @@ def style(backbone: UNetBackbone, seed: int) -> ls.Style:
     return made
 
 
-def kohya(name: str) -> str:
-    """The layer's name in the original code, flattened, as sd-scripts writes it for SDXL."""
+def kohya(name: str, family: str) -> str:
+    """The layer's name as sd-scripts writes it: flattened, for SDXL that in the original code."""
+    if family != "sdxl":
+        return f"lora_unet_{name.replace('.', '_')}"
     parts, block = name.split("."), ""
     if parts[0] == "mid_block":
         block, rest = "middle_block_1", parts[3:]
@@ -159,7 +174,7 @@ def edit(backbone: UNetBackbone, styles: list[ls.Style], given: argparse.Namespa
         spent = time.process_time() - before
         say(f"  {step.phase} {step.index}/{step.total} after {spent:.0f} s of CPU")
 
-    result = ls.Editor(backbone).run(edit, told)
+    result = ls.Editor(backbone).run(edit, told, max_rows=given.max_rows)
     report, took = result.report, f"{time.monotonic() - clock:.0f} s"
     took += f", {time.process_time() - before:.0f} of CPU"
     say(f"edit: {took}, for {report.rows} + {report.inversion_rows} rows; {peak()}")
