@@ -15,7 +15,7 @@ from torch import Tensor
 from locstyle import __version__
 from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
-from locstyle.engine.backbones.load import Memory, load_backbone
+from locstyle.engine.backbones.load import Memory, configured, load_backbone
 from locstyle.engine.denoise import FEWEST
 from locstyle.engine.progress import Clock, OnStep, ignore
 from locstyle.engine.training import generator
@@ -103,6 +103,8 @@ class Editor:
         clock = Clock("load")
         host = host or default_host()
         if str(name) in host.names("backbones"):
+            if config is not None:
+                raise configured(str(name))
             backbone = host.backbone(str(name))(str(name), device, dtype)
         else:
             backbone = load_backbone(

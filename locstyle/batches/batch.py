@@ -109,9 +109,10 @@ class Batch:
             return
         from locstyle.batches.worker import Setting
 
-        how, backbone = self.how, self.groups[0][0].template.backbone
+        how, template = self.how, self.groups[0][0].template
+        config = how.backbone_config or template.backbone_config
         setting = Setting(
-            backbone,
+            template.backbone,
             str(Path.cwd()),
             str(self.manifest.folder.absolute()),
             device=how.device,
@@ -122,7 +123,7 @@ class Batch:
             filter_empty=how.filter_empty,
             thumbnails=how.thumbnails,
             timeout=how.timeout,
-            backbone_config=how.backbone_config,
+            backbone_config=str(config) if config else None,
             max_rows=how.max_rows,
             memory=how.memory,
         )

@@ -53,7 +53,7 @@ def run_edit(
     """The result of an edit; what its regions cover, its plan, and then its progress, on stderr."""
     from locstyle.cli.progress import progress
 
-    editor = load_editor(host, edit.backbone, loading)
+    editor = load_editor(host, edit, loading)
     job, plan = planned(editor, edit, loading, check=check, explained=explained)
     with progress() as on_step:
         result = editor.run(job, on_step, check_inversion=check, max_rows=loading.max_rows)
@@ -125,7 +125,7 @@ def print_plan(
     if running.explain_frames:
         check_output(running.explain_frames, [*map(Path, edit.files), *inputs])
     loading = Loading.of(running, download)
-    editor = load_editor(host, edit.backbone, loading)
+    editor = load_editor(host, edit, loading)
     _, plan = planned(editor, edit, loading, check=running.check, explained=running.explain_frames)
     if running.as_json:
         print_json({"edit": edit.to_dict(), "frames": [asdict(one) for one in plan]})
@@ -155,8 +155,8 @@ def planned(
     return job, plan
 
 
-def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
-    """The editor on a backbone."""
+def load_editor(host: Host, edit: Edit, loading: Loading) -> Editor:
+    """The editor on an edit's backbone."""
     with uncollected():
         import torch
 
@@ -164,13 +164,13 @@ def load_editor(host: Host, backbone: str, loading: Loading) -> Editor:
         from locstyle.job.cache import TrajectoryCache
 
         return Editor.load(
-            backbone,
+            edit.backbone,
             device=loading.device,
             dtype=None if loading.dtype == "auto" else getattr(torch, loading.dtype),
             host=host,
             cache=TrajectoryCache() if loading.cache else None,
             download=loading.download,
-            config=loading.config,
+            config=loading.config or edit.backbone_config,
             memory=loading.memory,
         )
 

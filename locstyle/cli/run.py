@@ -56,10 +56,12 @@ def run(
     edit = edit.previewed() if quick else edit
     named: dict[str, Any] = {"solver": solver, "steps": steps, "seed": seed, "size": size}
     edit = replace(edit, **{key: value for key, value in named.items() if value is not None})
+    running = Running(**given)
+    edit = running.configured(edit)
     # Whoever sends a picture must not make a model come along.
     fetch = download or not is_picture
     act = print_plan if dry_run else run_and_save
-    act(host, edit, Running(**given), inputs=(recipe,), download=fetch)
+    act(host, edit, running, inputs=(recipe,), download=fetch)
 
 
 def _carried(picture: Path) -> Edit:

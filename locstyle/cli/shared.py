@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: plain data, and what click parsed
 
@@ -14,6 +14,7 @@ from locstyle.edit.recipe import from_yaml
 from locstyle.errors import RecipeError
 
 if TYPE_CHECKING:
+    from locstyle.edit import Edit
     from locstyle.engine.backbones.load import Memory
     from locstyle.result import Recipe
 
@@ -52,6 +53,11 @@ class Running:
     backbone_config: str | None
     max_rows: int | None
     memory: Memory
+
+    def configured(self, edit: Edit) -> Edit:
+        """The edit with the configuration of its backbone that was given beside it, if any was."""
+        given = self.backbone_config
+        return edit if given is None else replace(edit, backbone_config=given)
 
 
 rows_option = click.option(

@@ -159,6 +159,7 @@ def stylize(
         segmenter=segmenting,
         **given,
     )
+    edit = running.configured(edit)
     if each and not vary:
         raise RecipeError("--each: names the pictures of --vary; give both, or -o alone")
     if vary and dry_run:

@@ -73,7 +73,7 @@ def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) ->
     for path in (grid, *singles):
         check_output(path, [file for one in edits for file in one.files])
     loading = Loading.of(running, download=True)
-    editor, shelf, cells = load_editor(host, edit.backbone, loading), Shelf(), []
+    editor, shelf, cells = load_editor(host, edit, loading), Shelf(), []
     for asked in edits:  # what is wrong with any of them is said before the first is run
         editor.resolve(asked, shelf=shelf)
     for number, one in enumerate(chosen):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 Carried = Literal["full", "names"]
+_CONFIG = "a diffusers folder or hub name"
 _LIST = "a file that `locstyle segment` wrote"
 
 
@@ -38,7 +39,8 @@ _LIST = "a file that `locstyle segment` wrote"
 class Edit:
     """One edit of one photo.
 
-    `image` is a file or a picture in memory; later `regions` lie on top. `detail`: working pixels
+    `image` is a file or a picture in memory; later `regions` lie on top. `backbone_config` has the
+    configuration of a `backbone` in one file, where ours is not its own. `detail`: working pixels
     per photo pixel, or "auto", as fine as the backbone draws each frame well. `size`: one frame of
     the whole photo at a working size instead: a side for about its square in pixels, (height,
     width) to fit inside, or "native", the backbone's own. `frames`: the windows that a finished
@@ -60,6 +62,7 @@ class Edit:
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]
     regions: tuple[Region, ...]
     backbone: str = "mini"
+    backbone_config: str | Path | None = None
     fusion: Fusing = field(default_factory=Fusing)
     segmenter: Segmenting = field(default_factory=Segmenting)
     segments: str | Path | None = None
@@ -84,6 +87,9 @@ class Edit:
         set_field(self, "image", checks.file(self.image, "image", "a picture file"))
         set_field(self, "regions", _regions(self.regions))
         set_field(self, "backbone", checks.text(self.backbone, "backbone", empty=False))
+        if self.backbone_config is not None:
+            config = checks.file(self.backbone_config, "backbone_config", _CONFIG)
+            set_field(self, "backbone_config", config)
         set_field(self, "fusion", chosen(Fusing, self.fusion, "fusion"))
         set_field(self, "segmenter", chosen(Segmenting, self.segmenter, "segmenter"))
         segments = None if self.segments is None else checks.file(self.segments, "segments", _LIST)
@@ -230,12 +236,20 @@ class Edit:
 
     def moved(self, move: Callable[[str], str]) -> Edit:
         """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
-        backbone = self.backbone
+        config = self.backbone_config
+
+        def moved(name: str) -> str:
+            if not _is_path(name):
+                return name
+            path = move(name)  # which is to be known as one again
+            return path if _is_path(path) else os.path.join(".", path)
+
         return replace(
             self,
             image=move(self.image) if isinstance(self.image, str) else self.image,
             regions=tuple(region.moved(move) for region in self.regions),
-            backbone=move(backbone) if _is_path(backbone) else backbone,
+            backbone=moved(self.backbone),
+            backbone_config=None if config is None else moved(str(config)),
             segments=None if self.segments is None else move(str(self.segments)),
         )
 

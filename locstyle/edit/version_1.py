@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError
 
-NEW = ("prompts", "solver", "quick", "detail", "frames", "grain", "palette")
+NEW = ("backbone_config", "prompts", "solver", "quick", "detail", "frames", "grain", "palette")
 """Keys of an edit that 0.1 did not know."""
 
 _SIZES = {"mini": 128}

@@ -35,6 +35,7 @@ _FLAGS = {
     "negative": "--negative",
     "prompts": "--prompts",
     "backbone": "--backbone",
+    "backbone_config": "--backbone-config",
     "segments": "--segments",
     "solver": "--solver",
     "steps": "--steps",
@@ -84,9 +85,10 @@ def as_python(edit: Edit, *, output: str = "out.png") -> str:
         RecipeError: something in it lives in memory.
     """
     edit.to_dict()
+    config = ", config=edit.backbone_config" if edit.backbone_config else ""
     return (
         f"import locstyle as ls\n\nedit = {_python(edit)}\n"
-        f"result = ls.Editor.load(edit.backbone).run(edit)\nresult.save({output!r})\n"
+        f"result = ls.Editor.load(edit.backbone{config}).run(edit)\nresult.save({output!r})\n"
     )
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from originals import original_checkpoint
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
 from locstyle import BackboneError, Editor, load_backbone
+from locstyle.cli import main
 from locstyle.engine.backbones.single_file import KNOWN, V_SIGN, _folder, _tokenizers
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.files import read_contents
 from locstyle.kinds import kind_of
+from locstyle.replay import embedded_edit
 from locstyle.testing import save_tiny, save_tiny_xl, tiny_xl, tiny_xl_parts
 
 
@@ -66,6 +71,29 @@ def test_a_file_of_no_family_of_ours_asks_for_a_configuration(
     save_file(state, tmp_path / "xl.safetensors")
     with pytest.raises(BackboneError, match=r"texts 40 wide, whose .* --backbone-config"):
         load_backbone(tmp_path / "xl.safetensors", device="cpu")
+
+
+def test_a_picture_carries_the_configuration_its_backbone_needs(
+    state: dict[str, Tensor], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(state, tmp_path / "xl.safetensors")
+    (tmp_path / "config").symlink_to(config)
+    picture = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "p.png")
+    monkeypatch.chdir(tmp_path)
+    told = "stylize p.png -r box:4,4,30,28=./p.png --backbone ./xl.safetensors --steps 1"
+    words = [*told.split(), "--backbone-config", "./config", "--device", "cpu", "-o", "out.png"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert embedded_edit("out.png").backbone_config == "./config"
+    replayed = CliRunner().invoke(main, ["replay", "out.png", "--device", "cpu"])
+    assert replayed.exit_code == 0, replayed.output
+
+
+def test_a_backbone_with_a_configuration_takes_no_other(config: Path) -> None:
+    for name in ("mini", config):
+        with pytest.raises(BackboneError, match="has a configuration of its own, leave it out"):
+            Editor.load(name, device="cpu", config=config)
 
 
 def test_a_configuration_of_another_kind_is_said(state: dict[str, Tensor], tmp_path: Path) -> None:

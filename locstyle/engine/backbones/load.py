@@ -60,6 +60,8 @@ def load_backbone(
             f"backbone: {str(name)!r} is a pickle, which runs code when read; "
             "use a .safetensors checkpoint or a diffusers folder"
         )
+    if config is not None and path.suffix != ".safetensors":
+        raise configured(str(name))
     with uncollected():
         from locstyle.engine.backbones import checkpoint, single_file
         from locstyle.engine.backbones.unet import UNetBackbone
@@ -74,6 +76,14 @@ def load_backbone(
             _take_bfloat16(parts)
         spares = memory == "low" or (memory == "auto" and is_short(parts.modules, _free(chosen)))
         return UNetBackbone(parts, name=str(name), device=chosen, family=family, spares=spares)
+
+
+def configured(name: str) -> BackboneError:
+    """Refuses a configuration beside a backbone that has one."""
+    return BackboneError(
+        f"backbone_config: is for checkpoints in one .safetensors file; {name!r} has a "
+        "configuration of its own, leave it out"
+    )
 
 
 def _take_bfloat16(parts: Parts) -> None:
