@@ -269,3 +269,19 @@ def test_the_gallery_shows_the_recipes_it_was_made_from():
     for name, recipe in shown:
         assert recipe == (examples / f"{name}.yaml").read_text(encoding="utf-8")
         assert (DOCS / f"pictures/gallery-{name}.jpg").stat().st_size < 4e5
+
+
+def test_every_kind_of_file_says_which_test_holds_it():
+    """Each row of the two tables of docs/checkpoints.md names a test file, or those above it."""
+    text = (DOCS / "checkpoints.md").read_text("utf-8")
+    named = 0
+    for title in ("## As a backbone", "## As a style"):
+        table = text.split(f"{title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
+        for row in table:
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+            assert len(cells) == 3, row
+            files = re.findall(r"`(tests/[\w/]+\.py)`", cells[2])
+            assert files or "the same" in cells[2] or cells[2] == "not checked", row
+            assert all((DOCS.parent / file).is_file() for file in files), row
+            named += len(files)
+    assert named > 20

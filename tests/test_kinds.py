@@ -10,6 +10,7 @@ from originals import original_checkpoint
 from safetensors.torch import save_file
 
 import locstyle as ls
+from locstyle import kinds
 from locstyle.files import Contents, read_contents
 from locstyle.kinds import UNKNOWN, Kind, kind_of
 from locstyle.style import read_style
@@ -92,6 +93,16 @@ OTHERS: list[tuple[Shapes, str]] = [
     ({"768.0.linear.0.weight": (8, 8)}, "a hypernetwork"),
     ({"body.0.resnets.0.block1.weight": (8, 8)}, "a T2I-Adapter"),
     ({"down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": (8,)}, "AnimateDiff"),
+    ({"clip_txt_mapper.weight": (8, 8)}, "Stable Cascade"),
+    ({"distilled_guidance_layer.in_proj.weight": (8, 8)}, "Chroma"),
+    ({"transformer_blocks.0.attn.add_q_proj.weight": (8, 8)}, "Stable Diffusion 3"),
+    ({f"{LDM}double_layers.0.attn.w2q.weight": (8, 8)}, "AuraFlow"),
+    ({f"{LDM}blocks.0.cross_attn.k.weight": (8, 8)}, "a video model"),
+    ({"adaln_single.linear.weight": (8, 8)}, "PixArt"),
+    (unet(768) | FULL | {f"{LDM}input_blocks.1.0.time_stack.x": (8,)}, "a video checkpoint"),
+    ({"encoder.block.0.layer.0.SelfAttention.q.weight": (8, 8)}, "a T5 text encoder alone"),
+    ({"lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight": (4, 8)}, "Diffusion 3"),
+    ({"diffusion_model.blocks.0.self_attn.q.lora_A.weight": (4, 8)}, "a LoRA for a video model"),
     (lora(1280), "a LoRA for the SDXL refiner"),
     ({"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": (4, 8)}, "a LoRA for FLUX"),
     (
@@ -119,6 +130,13 @@ def test_checkpoints_and_styles_are_known(shapes: Shapes, name: str, use: str, f
 def saved(path: Path, shapes: Shapes) -> Path:
     save_file({key: torch.zeros(shape) for key, shape in shapes.items()}, path)
     return path
+
+
+def test_every_kind_that_is_known_by_its_names_is_tried() -> None:
+    tried = "\n".join(f"{name}\n{kind(shapes).name}" for shapes, name in OTHERS)
+    tables = (kinds._OTHERS, kinds._TRANSFORMERS, kinds._CONTROL, kinds._PARTS, kinds._LORA_BASES)
+    for sign, name in (row for table in tables for row in table):
+        assert name in tried, sign
 
 
 @pytest.mark.parametrize(("shapes", "name"), OTHERS, ids=lambda v: str(v)[:40])

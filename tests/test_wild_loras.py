@@ -207,6 +207,19 @@ def test_what_fails_in_peft_itself_is_not_blamed_on_the_file(
         read(backbone, tmp_path)
 
 
+def test_a_dylora_is_a_locon_of_its_whole_rank(backbone: UNetBackbone, tmp_path: Path) -> None:
+    layer, stem = copy.deepcopy(backbone.layer(LINEAR)), f"lora_unet_{LINEAR.replace('.', '_')}"
+    made = module("DyLoraModule")(stem, layer, 1.0, lora_dim=4, alpha=2, block_size=2)
+    shaken(made)
+    parts = {name: tensor.detach().clone() for name, tensor in made.custom_state_dict().items()}
+    save_file(
+        {f"{stem}.{name}": tensor for name, tensor in parts.items()}, tmp_path / "a.safetensors"
+    )
+    style, coverage = read(backbone, tmp_path / "a.safetensors")
+    wanted = 2 / 4 * parts["lora_up.weight"] @ parts["lora_down.weight"]
+    assert coverage.is_complete and torch.allclose(style.deltas[LINEAR].weight, wanted, atol=1e-6)
+
+
 def test_a_full_difference_and_that_of_a_bias_act(backbone: UNetBackbone, tmp_path: Path) -> None:
     draw, path = torch.Generator().manual_seed(1), tmp_path / "full.safetensors"
     layer: Any = backbone.layer(CONV)
