@@ -41,6 +41,7 @@ from .engine.interventions.share import layout_sites as layout_sites
 from .engine.interventions.text import RegionalText as RegionalText
 from .engine.interventions.tone import adain as adain
 from .engine.interventions.tone import toned as toned
+from .engine.noise import generator as generator
 from .engine.ownership import Held as Held
 from .engine.ownership import Ownership as Ownership
 from .engine.plan import Branch as Branch
@@ -64,10 +65,11 @@ from .engine.schedule import Schedule as Schedule
 from .engine.sites import Site as Site
 from .engine.sites import Sites as Sites
 from .engine.solvers import SOLVERS as SOLVERS
+from .engine.solvers import Aim as Aim
+from .engine.solvers import Leg as Leg
 from .engine.solvers import Sampling as Sampling
 from .engine.solvers import Solver as Solver
 from .engine.training import Training as Training
-from .engine.training import generator as generator
 from .engine.training import train as train
 from .engine.training.course import Batches as Batches
 from .engine.training.course import Course as Course

@@ -17,8 +17,8 @@ from locstyle.edit import Edit
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.backbones.load import Memory, configured, load_backbone
 from locstyle.engine.denoise import FEWEST
+from locstyle.engine.noise import generator
 from locstyle.engine.progress import Clock, OnStep, ignore
-from locstyle.engine.training import generator
 from locstyle.errors import RecipeError
 from locstyle.job.draw import Drawing, Rendered, draw
 from locstyle.job.forecast import Forecast, forecasts

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"errors"},
     {"brief", "extras", "files", "measure", "selection", "sheet", "uncollected"}
-    | {"engine.attend", "engine.call", "engine.kept", "engine.progress"}
+    | {"engine.attend", "engine.call", "engine.kept", "engine.noise"}
     | {"engine.schedule", "engine.seal", "engine.sites", "engine.solvers", "engine.tiles"}
-    | {"engine.turns"},
+    | {"engine.progress", "engine.turns"},
     {"bookmark", "edit", "kinds", "masks", "photo", "plugin", "segments", "style"},
     {"engine.backbone", "engine.backbones", "engine.intervene", "engine.trajectory"},
     {"engine.ownership", "engine.plan", "engine.scene", "engine.training"},

@@ -124,7 +124,7 @@ def sampling_options(command: _Command) -> _Command:
     for option in (
         click.option("--quick", is_flag=True, help="A preview: few steps at a smaller size."),
         click.option("--steps", type=int, help="The solver's own number if not given."),
-        click.option("--solver", help="dpm++2m or ddim; the fusion's own if not given."),
+        click.option("--solver", help="dpm++2m, ddim or lcm; the fusion's own if not given."),
     ):
         command = option(command)
     return command

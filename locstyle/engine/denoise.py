@@ -13,6 +13,7 @@ from torch import Tensor
 
 from locstyle.engine.backbone import Backbone, Text
 from locstyle.engine.call import Call, Row, Takes
+from locstyle.engine.noise import Fresh
 from locstyle.engine.plan import Branch, Plan
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import Schedule
@@ -48,6 +49,7 @@ def denoise(
     solver: Solver = ddim,
     tiles: Tiles | None = None,
     max_rows: int | None = None,
+    fresh: Fresh | None = None,
     on_step: OnStep = ignore,
 ) -> Denoised:
     """Run `plan` from the latent `start` [1, channels, h, w] at the schedule's noisiest point.
@@ -57,7 +59,7 @@ def denoise(
     depend on it. Rows that others take from go first, and what is taken from them is kept for one
     step. `tiles`: the windows of the latent that are evaluated one by one and averaged, row by row;
     None: it is one. A row that follows a trajectory of a tile's own size, a reference's, is
-    evaluated whole in each.
+    evaluated whole in each. `fresh`: where a solver takes new noise from; None: that of seed 0.
 
     Raises:
         DenoiseError: the latent is not finite after a step; names the step. Or rows that take from
@@ -67,6 +69,7 @@ def denoise(
     """
     x, rows, tell = start, 0, backbone.turns.told(on_step)
     parts = tiles or Tiles.whole((x.shape[-2], x.shape[-1]))
+    fresh = fresh or Fresh()
     count = _Count(schedule.steps, len(parts.tiles))
     before: Aim | None = None
 
@@ -94,8 +97,7 @@ def denoise(
             rows += len(active) * len(parts.tiles)
             prediction, end = plan.compose(predictions, call), schedule.after(index)
             aim = Aim(schedule.clean(x, prediction, t), t)
-            prediction = solver(schedule, Leg(x, prediction, aim, before, end))
-            x, before = schedule.move(x, prediction, t, end), aim
+            x, before = solver(schedule, Leg(x, prediction, aim, before, end, fresh)), aim
             if plan.hold is not None:
                 x = plan.hold.apply(x, end)
             require_finite(x, "denoising", index + 1, schedule.steps)

@@ -7,11 +7,14 @@ from typing import Literal
 
 from torch import Tensor
 
+LCM_LEVELS = 50
+"""How many levels of the schedule consistency models are distilled at."""
+
 CLEAN = -1
 """The timestep name of the clean latent: the point before the first noise level."""
 
 Prediction = Literal["epsilon", "v_prediction"]
-Spacing = Literal["leading", "trailing", "linspace"]
+Spacing = Literal["leading", "trailing", "linspace", "lcm"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ class Schedule:
         """The same that also visits every timestep of another."""
         both = sorted({*self.timesteps, *other.timesteps}, reverse=True)
         return replace(self, timesteps=tuple(both))
+
+    def spaced(self, spacing: Spacing | None) -> Schedule:
+        """As many steps, spaced otherwise; None: as they are.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        if spacing is None:
+            return self
+        found = spaced_timesteps(spacing, self.steps, train_steps=len(self.alphas))
+        return replace(self, timesteps=found)
 
     def alpha(self, t: int) -> float:
         """The signal level of timestep `t`, in [0, 1]."""
@@ -109,12 +123,16 @@ def spaced_timesteps(
 
     "trailing" begins with the last level (999, 899, …, 99 for 10 steps), which a checkpoint of zero
     terminal SNR was trained to begin with; "linspace" visits both ends; `offset` is for "leading".
+    "lcm" takes some of the `LCM_LEVELS` that consistency models are distilled at, arXiv:2310.04378
+    §4.3, as `diffusers`' LCMScheduler does: 999, 759, 499, 259 for 4 steps.
 
     Raises:
         ValueError: there are not so many levels.
     """
     if spacing == "leading":
         return leading_timesteps(steps, train_steps=train_steps, offset=offset)
+    if spacing == "lcm":
+        return _lcm_timesteps(steps, train_steps)
     if not 1 <= steps <= train_steps:
         raise ValueError(f"steps is {steps}; accepted: 1 to {train_steps}")
     if spacing == "trailing":
@@ -138,3 +156,11 @@ def leading_timesteps(steps: int, *, train_steps: int = 1000, offset: int = 1) -
     if not 1 <= steps <= train_steps - offset:
         raise ValueError(f"steps is {steps}; accepted: 1 to {train_steps - offset}")
     return tuple(i * train_steps // steps + offset for i in reversed(range(steps)))
+
+
+def _lcm_timesteps(steps: int, train_steps: int) -> tuple[int, ...]:
+    if not 1 <= steps <= LCM_LEVELS:
+        raise ValueError(f"steps is {steps}; accepted: 1 to {LCM_LEVELS}")
+    apart = train_steps // LCM_LEVELS
+    levels = [number * apart - 1 for number in range(LCM_LEVELS, 0, -1)]
+    return tuple(levels[i * LCM_LEVELS // steps] for i in range(steps))

@@ -1,4 +1,4 @@
-"""How the edited latent steps: solvers correct a prediction, and `Schedule.move` takes the step.
+"""How the edited latent steps.
 
 Another solver is one more function of this form, named in `SOLVERS`.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from locstyle.engine.schedule import CLEAN, Schedule
+from locstyle.engine.noise import Fresh
+from locstyle.engine.schedule import CLEAN, Schedule, Spacing
 from locstyle.errors import RecipeError, did_you_mean
 
 
@@ -28,6 +29,7 @@ class Leg:
     """One step of the latent `x` to timestep `end`; tensors are [rows, channels, h, w].
 
     `aim` is what `prediction` leads to, `before` the aim of the step before, None in the first.
+    `fresh`: where new noise comes from.
     """
 
     x: Tensor
@@ -35,15 +37,20 @@ class Leg:
     aim: Aim
     before: Aim | None
     end: int
+    fresh: Fresh = field(default_factory=Fresh)
+
+    def moved(self, schedule: Schedule, prediction: Tensor) -> Tensor:
+        """The latent at the end, by this prediction in place of the leg's own."""
+        return schedule.move(self.x, prediction, self.aim.t, self.end)
 
 
 Solver = Callable[[Schedule, Leg], Tensor]
-"""The prediction to step with in place of the leg's own, in the form the schedule predicts."""
+"""The latent at the end of a leg."""
 
 
 def ddim(schedule: Schedule, leg: Leg) -> Tensor:
-    """The prediction as it is: DDIM, arXiv:2010.02502 eq. 12, first order."""
-    return leg.prediction
+    """By the prediction as it is: DDIM, arXiv:2010.02502 eq. 12, first order."""
+    return leg.moved(schedule, leg.prediction)
 
 
 def dpmpp_2m(schedule: Schedule, leg: Leg) -> Tensor:
@@ -54,20 +61,45 @@ def dpmpp_2m(schedule: Schedule, leg: Leg) -> Tensor:
     latent (λ = ∞, or the end of what the model knows) it is first order, as DDIM.
     """
     if leg.before is None or leg.end == CLEAN:
-        return leg.prediction
+        return leg.moved(schedule, leg.prediction)
     last, now, then = (_half_log_snr(schedule, t) for t in (leg.before.t, leg.aim.t, leg.end))
     if not (math.isfinite(last) and math.isfinite(then) and last < now < then):
-        return leg.prediction
+        return leg.moved(schedule, leg.prediction)
     ratio = (now - last) / (then - now)
     aim = leg.aim.clean + (leg.aim.clean - leg.before.clean) / (2 * ratio)
-    return schedule.prediction_of(leg.x, aim, leg.aim.t)
+    return leg.moved(schedule, schedule.prediction_of(leg.x, aim, leg.aim.t))
 
 
-SOLVERS: Mapping[str, Solver] = {"ddim": ddim, "dpm++2m": dpmpp_2m}
+def lcm(schedule: Schedule, leg: Leg) -> Tensor:
+    """Multistep consistency sampling, arXiv:2310.04378 alg. 3: to the clean latent, and from there
+    back under new noise.
+
+    For networks distilled to say in one step where a path ends; others come out blurred. The
+    boundary condition is that of `diffusers`' LCMScheduler: timesteps scaled by 10, σ_data 0.5.
+    """
+    time = _BOUNDARY_SCALE * leg.aim.t
+    spread = (time**2 + _DATA_SPREAD**2) ** 0.5
+    clean = (time / spread) * leg.aim.clean + (_DATA_SPREAD / spread) ** 2 * leg.x
+    if leg.end == CLEAN:
+        return clean
+    signal = schedule.alpha(leg.end)
+    return signal**0.5 * clean + (1 - signal) ** 0.5 * leg.fresh.at(leg.end, leg.x)
+
+
+_BOUNDARY_SCALE, _DATA_SPREAD = 10.0, 0.5
+
+SOLVERS: Mapping[str, Solver] = {"ddim": ddim, "dpm++2m": dpmpp_2m, "lcm": lcm}
 """Every solver by the name an edit gives it."""
 
-STEPS: Mapping[str, int] = {"ddim": 20, "dpm++2m": 12}
+STEPS: Mapping[str, int] = {"ddim": 20, "dpm++2m": 12, "lcm": 8}
 """How many steps a solver takes where nobody says."""
+
+SPACINGS: Mapping[str, Spacing] = {"lcm": "lcm"}
+"""How a solver's timesteps are spaced, where not as the checkpoint says."""
+
+RENOISING = frozenset({"lcm"})
+"""Solvers that come to each timestep by new noise. No path leads back through it, so what they edit
+is not inverted but put under that very noise: `trajectory.noised`."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from locstyle.engine.noise import Fresh
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import CLEAN, Schedule
 from locstyle.engine.tiles import Tile, Tiles
@@ -127,6 +128,22 @@ def invert(
             tell(Step("invert", index, schedule.steps, preview=backbone.preview(x)))
     rows = schedule.steps * (1 + refine) * len(parts.tiles)
     return Trajectory(latents, rows, photo=parts.tiles[0].photo)
+
+
+def noised(
+    latent: Tensor, schedule: Schedule, fresh: Fresh, *, photo: tuple[int, int] | None = None
+) -> Trajectory:
+    """A clean `latent` [1, channels, h, w] under new noise at every timestep; costs no row.
+
+    The photo's path beside a solver that brings new noise to each timestep: under the very same
+    noise, the photo and what is made of it differ by nothing else (virtual inversion of
+    arXiv:2312.04965 §3). `photo`: the picture's size as its `Tile` has it.
+    """
+    latents = {CLEAN: latent}
+    for t in schedule.timesteps:
+        signal = schedule.alpha(t)
+        latents[t] = signal**0.5 * latent + (1 - signal) ** 0.5 * fresh.at(t, latent)
+    return Trajectory(latents, photo=photo)
 
 
 def pivot(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from locstyle.engine.noise import generator
 from locstyle.engine.plan import Window
 from locstyle.engine.scene import Scene, SceneReference, SceneRegion, SceneStyle
 from locstyle.engine.schedule import CLEAN
 from locstyle.engine.tiles import Tile, Tiles
-from locstyle.engine.training import generator
 from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired

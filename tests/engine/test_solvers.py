@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import DPMSolverMultistepScheduler, LCMScheduler
 from torch import Tensor
 
 from locstyle import CLEAN, Branch, Hold, Plan, Trajectory, denoise
 from locstyle.engine.backbones.unet import UNetBackbone
-from locstyle.engine.schedule import Schedule
-from locstyle.engine.solvers import SOLVERS, Aim, Leg, ddim, dpmpp_2m
+from locstyle.engine.call import Call
+from locstyle.engine.noise import Fresh
+from locstyle.engine.schedule import Prediction, Schedule
+from locstyle.engine.solvers import SOLVERS, Aim, Leg, ddim, dpmpp_2m, lcm
+from locstyle.engine.trajectory import noised
 from locstyle.testing import tiny_backbone
 
 NAMES = sorted(SOLVERS)
@@ -96,8 +100,7 @@ def test_two_m_is_diffusers_own(backbone: UNetBackbone) -> None:
     for index, t in enumerate(schedule.timesteps[:-1]):  # their last step has another end
         prediction, end = torch.sin(x), schedule.after(index)
         aim = Aim(schedule.clean(x, prediction, t), t)
-        x = schedule.move(x, dpmpp_2m(schedule, Leg(x, prediction, aim, before, end)), t, end)
-        before = aim
+        x, before = dpmpp_2m(schedule, Leg(x, prediction, aim, before, end)), aim
         y = theirs.step(torch.sin(y), t, y).prev_sample
         assert torch.allclose(x, y, atol=1e-4), t
 
@@ -109,8 +112,9 @@ def test_the_first_step_and_the_one_to_the_clean_end_are_ddims(prediction: str) 
     before = Aim(noise(2), 501)
     aim = Aim(schedule.clean(x, predicted, 401), 401)
     for leg in (Leg(x, predicted, aim, None, 301), Leg(x, predicted, aim, before, CLEAN)):
-        assert torch.equal(dpmpp_2m(schedule, leg), predicted)
-    assert not torch.equal(dpmpp_2m(schedule, Leg(x, predicted, aim, before, 301)), predicted)
+        assert torch.equal(dpmpp_2m(schedule, leg), ddim(schedule, leg))
+    leg = Leg(x, predicted, aim, before, 301)
+    assert not torch.equal(dpmpp_2m(schedule, leg), ddim(schedule, leg))
 
 
 def test_without_signal_the_step_is_ddims() -> None:
@@ -122,15 +126,79 @@ def test_without_signal_the_step_is_ddims() -> None:
     x, predicted = noise(), noise(1)
     aim = Aim(schedule.clean(x, predicted, 801), 801)
     leg = Leg(x, predicted, aim, Aim(noise(2), 901), 701)
-    assert torch.equal(dpmpp_2m(schedule, leg), predicted)
+    assert torch.equal(dpmpp_2m(schedule, leg), ddim(schedule, leg))
     done = denoise(Gaussian(backbone), plain(backbone), schedule, x, solver=dpmpp_2m)  # type: ignore[arg-type]
     assert bool(done.latent.isfinite().all())
 
 
-def test_ddim_gives_the_very_prediction(backbone: UNetBackbone) -> None:
-    predicted = noise()
-    leg = Leg(noise(1), predicted, Aim(noise(2), 401), Aim(noise(3), 501), 301)
-    assert ddim(backbone.schedule(10), leg) is predicted
+def test_ddim_moves_by_the_very_prediction(backbone: UNetBackbone) -> None:
+    x, predicted, schedule = noise(1), noise(), backbone.schedule(10)
+    leg = Leg(x, predicted, Aim(noise(2), 401), Aim(noise(3), 501), 301)
+    assert torch.equal(ddim(schedule, leg), schedule.move(x, predicted, 401, 301))
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("steps", [1, 4, 6, 8])
+def test_lcm_is_diffusers_own(
+    prediction: Prediction, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timesteps, steps and end, on the tiny network, from the same noise."""
+    backbone = tiny_backbone(prediction=prediction)
+    theirs = LCMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type=prediction,
+    )
+    theirs.set_timesteps(steps)
+    schedule = backbone.schedule(steps).spaced("lcm")
+    assert list(schedule.timesteps) == theirs.timesteps.tolist()
+    text, fresh = backbone.text(""), Fresh(7)
+    with torch.no_grad():
+        x = denoise(backbone, plain(backbone), schedule, noise(), solver=lcm, fresh=fresh).latent
+        y, ends = noise(), iter(schedule.timesteps[1:])
+        drawn = lambda *_, **__: fresh.at(next(ends), y)  # noqa: E731
+        monkeypatch.setattr("diffusers.schedulers.scheduling_lcm.randn_tensor", drawn)
+        for t in theirs.timesteps:
+            y = theirs.step(backbone.predict(y, int(t), text.states), t, y).prev_sample
+    assert torch.allclose(x, y, atol=1e-5)
+
+
+def test_new_noise_is_of_its_seed_and_timestep() -> None:
+    like = noise()
+    assert torch.equal(Fresh(1).at(499, like), Fresh(1).at(499, like))
+    assert not torch.equal(Fresh(1).at(499, like), Fresh(2).at(499, like))
+    assert not torch.equal(Fresh(1).at(499, like), Fresh(1).at(259, like))
+
+
+def test_a_photo_under_the_noise_of_lcm_stays_itself(backbone: UNetBackbone) -> None:
+    """Where the network says the very photo, lcm passes through the photo's noised path."""
+    schedule, photo = backbone.schedule(4).spaced("lcm"), noise(3)
+    path = noised(photo, schedule, Fresh(5))
+
+    def seen(_: Mapping[str, Tensor], call: Call) -> Tensor:
+        return schedule.prediction_of(path.at(call.t), photo, call.t)
+
+    visited: list[Tensor] = []
+
+    def spied(schedule: Schedule, leg: Leg) -> Tensor:
+        visited.append(leg.x)
+        return lcm(schedule, leg)
+
+    plan, start = replace(plain(backbone), compose=seen), path.at(schedule.noisiest)
+    with torch.no_grad():
+        done = denoise(backbone, plan, schedule, start, solver=spied, fresh=Fresh(5))
+    for t, x in zip(schedule.timesteps, visited, strict=True):
+        assert torch.allclose(x, path.at(t), atol=1e-4), t
+    assert torch.allclose(done.latent, photo, atol=1e-4)
+
+
+def test_there_are_not_more_steps_than_levels_consistency_is_learned_at(
+    backbone: UNetBackbone,
+) -> None:
+    assert len(set(backbone.schedule(50).spaced("lcm").timesteps)) == 50
+    with pytest.raises(ValueError, match="1 to 50"):
+        backbone.schedule(51).spaced("lcm")
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from locstyle.engine.backbone import Backbone
+from locstyle.engine.noise import generator
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.errors import DenoiseError, StyleError
 
@@ -198,12 +198,6 @@ def learning_rate(training: Training, index: int) -> float:
     rise = min(1.0, index / training.warmup) if training.warmup else 1.0
     fall = 1 - training.decay * (index - 1) / max(1, training.steps - 1)
     return training.lr * rise * fall
-
-
-def generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for one purpose: a new consumer of randomness does not shift the others."""
-    digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") % 2**63)
 
 
 def _timesteps(rows: int, levels: int, stratified: bool, time: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from locstyle.engine.training import generator
+from locstyle.engine.noise import generator
 
 if TYPE_CHECKING:
     from PIL.Image import Image
