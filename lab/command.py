@@ -130,6 +130,37 @@ def qformer(
 
 
 @mini.command()
+@click.option("--minutes", type=float, required=True, help="Time for learning, over all calls.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the file.")
+@click.option("--scenes", default=200, show_default=True, help="How many scenes to render.")
+@click.option("--steps", default=4, show_default=True, help="Of edits under it.")
+@click.option("--rank", default=15, show_default=True, help="Of each layer's update.")
+def distil(
+    minutes: float,
+    device: str,
+    work: Path,
+    out: Path,
+    scenes: int,
+    steps: int,
+    rank: int,
+) -> None:
+    """Distil an accelerator: a LoRA under which few steps do what many did.
+
+    A training that was stopped goes on when called again with the same work folder.
+    """
+    from .distil import Distilling
+    from .distil import distil as train_accelerator
+    from .training import Run
+
+    work.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(minutes, work, out, WEIGHTS, device, scenes)
+    train_accelerator(run, Distilling(steps=steps, rank=rank))
+
+
+@mini.command()
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS)
 @click.option("--photos", type=click.Path(path_type=Path, exists=True), help="A folder of photos.")
 def scores(weights: Path, photos: Path | None) -> None:

@@ -24,6 +24,7 @@ def test_the_lab_registers_its_commands() -> None:
     cli = click.Group("locstyle")
     locstyle_lab.register_commands(cli)
     assert set(cli.commands) == {"mini"} and set(mini.commands) == {
+        "distil",
         "train",
         "train-fastsam",
         "train-qformer",
