@@ -38,6 +38,13 @@ def _options(command: _Command) -> _Command:
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …"),
         click.option("--backbone-config", metavar="FOLDER", help="As for `locstyle stylize`."),
         click.option(
+            "--memory",
+            type=click.Choice(["auto", "low"]),
+            default="auto",
+            show_default=True,
+            help="As for `locstyle stylize`.",
+        ),
+        click.option(
             "--backbone", default="mini", show_default=True, help="A name, folder or file."
         ),
         click.option(

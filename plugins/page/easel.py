@@ -84,6 +84,7 @@ class Easel:
             host=self._host,
             cache=ls.TrajectoryCache() if asked.cache else None,
             config=asked.backbone_config,
+            memory=asked.memory,
         )
 
     def _tell(self, state: str, error: BaseException | None) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Literal
 
 import locstyle as ls
 
@@ -24,6 +25,7 @@ class Startup:
     dtype: str = "auto"
     cache: bool = True
     backbone_config: str | None = None
+    memory: Literal["auto", "low"] = "auto"
     kept: Path | None = None
     token: str = field(default_factory=lambda: token_urlsafe(24))
     upload_bytes: int = 1024 * MIB
