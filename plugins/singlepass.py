@@ -87,10 +87,10 @@ class SinglePass:
         return ls.Plan(
             branches=tuple(self._branches(scene, layouts)),
             interventions=(
+                *self._norms(scene, ownership),  # before what a style's norms gain
                 ls.Deltas(scene.regions, ownership, plain=self._plain),
                 self._texts(scene, ownership),
                 *self._layout(scene, ownership, layouts),
-                *self._norms(scene, ownership),
             ),
             compose=ls.guided("-", "+", scene.guidance(self._guidance(scene))),
             hold=scene.outside(),

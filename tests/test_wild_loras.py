@@ -19,6 +19,7 @@ from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.interventions.stacks import Stack
 from locstyle.style import Coverage, Delta, read_style
 from locstyle.style.addition import Addition, as_delta
+from locstyle.style.data import Gain
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 WIDE = "down_blocks.0.attentions.0.transformer_blocks.0.ff.net.0.proj"
@@ -283,7 +284,7 @@ def test_factors_of_a_huge_weight_are_refused_before_it_is_made(
 @pytest.mark.parametrize(
     ("key", "word"),
     [
-        ("lora_unet_conv_norm_out.w_norm", "trained norm"),
+        ("lora_te_text_model_encoder_layers_0_layer_norm1.w_norm", "text encoder"),
         ("lora_unet_conv_in.q_layer.weight", "T-LoRA"),
         ("base_model.model.conv_in.vera_lambda_b", "VeRA"),
     ],
@@ -327,3 +328,92 @@ def test_an_adapter_configuration_of_anybodys_is_refused(
         (tmp_path / "adapter_config.json").write_text(said)
         with pytest.raises(ls.StyleError, match=LINEAR):
             read(backbone, tmp_path)
+
+
+NORMS = (
+    "down_blocks.0.resnets.0.norm1",  # GroupNorms
+    "mid_block.attentions.0.norm",
+    "up_blocks.1.attentions.0.transformer_blocks.0.norm2",  # a LayerNorm
+)
+
+
+def of_norms(backbone: UNetBackbone, path: Path) -> UNetBackbone:
+    """Writes a file of trained norms as LyCORIS does, and the backbone with them everywhere."""
+    changed, tensors = copy.deepcopy(backbone), {}
+    for name in NORMS:
+        layer: Any = changed.layer(name)
+        stem = f"lora_unet_{name.replace('.', '_')}"
+        made = module("NormModule")(stem, layer, 1.0)
+        shaken(made)
+        for part, tensor in made.state_dict().items():
+            tensors[f"{stem}.{part}"] = tensor.detach().clone().contiguous()
+        with torch.no_grad():
+            layer.weight += made.w_norm
+            layer.bias += made.b_norm
+    save_file(tensors, path)
+    return changed
+
+
+def test_trained_norms_act_as_lycoris_merges_them(backbone: UNetBackbone, tmp_path: Path) -> None:
+    changed = of_norms(backbone, tmp_path / "wild.safetensors")
+    style, coverage = read(backbone, tmp_path / "wild.safetensors")
+    assert coverage.is_complete and set(style.norms) == set(NORMS) and style.kinds == {"deltas"}
+    saved = style.save(tmp_path / "own.safetensors")
+    again, kept = read(backbone, saved)
+    assert kept.is_complete and again.digest == style.digest
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    states = backbone.text("a").states.expand(2, -1, -1)
+    regions = [ls.SceneRegion((ls.SceneStyle(again, 1.0),), backbone.text("a"), backbone.text(""))]
+    halves = torch.zeros(2, 32, 32)
+    halves[0, :, :16], halves[1, :, 16:] = 1, 1
+    acting = ls.Deltas(regions, ls.Ownership(ls.Partition(halves)))
+    rows = (ls.Row("styled", 1), ls.Row("plain", 0))
+    with torch.no_grad(), backbone.attach([acting]) as attachment:
+        attachment.call = ls.Call(0.0, 500, rows, (8, 8))
+        made = backbone.predict(x, 500, states)
+    with torch.no_grad():
+        wanted, plain = (one.predict(x, 500, states) for one in (changed, backbone))
+    assert torch.allclose(made[0], wanted[0], atol=1e-5)
+    assert torch.equal(made[1], plain[1])
+    assert (wanted[0] - plain[0]).abs().max() > 1e-3
+    layer: Any = backbone.layer(NORMS[0])
+    site, y = backbone.sites[NORMS[0]], torch.randn(1, 8, 8, 8)
+    mixed = ls.Call(0.0, 500, (ls.Row("+", ls.MIXED),), (8, 8))
+    found = acting.feature(site, mixed, layer, y, y)
+    assert torch.equal(found[..., :4], y[..., :4]) and not torch.equal(found[..., 4:], y[..., 4:])
+    whole = acting.feature(site, ls.Call(0.0, 500, rows[:1], (8, 8)), layer, y, y)
+    assert torch.allclose(found[..., 4:], whole[..., 4:], atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["singlepass", "diffstyler", "vct"])
+def test_a_style_of_trained_norms_draws_its_region(
+    backbone: UNetBackbone, tmp_path: Path, fusion: str
+) -> None:
+    of_norms(backbone, tmp_path / "wild.safetensors")
+    photo = torch.randint(0, 256, (32, 40, 3), generator=torch.Generator().manual_seed(3))
+    apart = {"norms_apart": True} if fusion == "singlepass" else {}
+    how = {"steps": 1, "size": "native", "fusion": ls.Fusing(fusion, options=apart)}
+    styled, none = (
+        ls.Editor(backbone, ls.Host()).run(
+            ls.Edit(
+                photo.byte().numpy(),
+                (ls.Region("box:0,0,20,32", tmp_path / "wild.safetensors", strength),),
+                **how,  # type: ignore[arg-type]
+            )
+        )
+        for strength in (1.0, 0.0)
+    )
+    assert styled.report.outside_identical == 1.0
+    assert not torch.equal(styled.latent, none.latent)
+
+
+def test_norms_of_another_width_are_refused(backbone: UNetBackbone, tmp_path: Path) -> None:
+    key = f"lora_unet_{NORMS[0].replace('.', '_')}.w_norm"
+    save_file({key: torch.zeros(5)}, tmp_path / "a.safetensors")
+    with pytest.raises(ls.StyleError, match=r"'w_norm' of .*norm1.* its norm has 8 channels"):
+        read(backbone, tmp_path / "a.safetensors")
+    gain = {NORMS[0]: Gain(torch.zeros(5), torch.zeros(5))}
+    style = ls.Style("n", backbone.family, norms=gain)
+    edit = ls.Edit(torch.zeros(32, 32, 3).byte().numpy(), (ls.Region("all", style),))
+    with pytest.raises(ls.StyleError, match=r"norm1 has 8 channels, the style's gain 5"):
+        ls.Editor(backbone, ls.Host()).resolve(edit)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from locstyle.errors import SiteError, did_you_mean
 
-Role = Literal["self", "cross", "conv", "linear", "norm"]
+Role = Literal["self", "cross", "conv", "linear", "norm", "layernorm"]
 Stage = Literal["down", "mid", "up", "io"]
 Side = Literal["image", "text", "none"]
 
@@ -22,7 +22,7 @@ class Site:
     Stable Diffusion. `scale` is how many latent pixels one token spans along a side (1, 2, 4, 8).
     `side` says what the layer's input tokens are: image positions, text tokens, or neither (a time
     embedding). `shape` is that of the weight a style may change, `()` for attention sites, which
-    have no one weight, and for norms.
+    have no one weight, and for norms: "norm" is a GroupNorm, "layernorm" what its name says.
     """
 
     name: str

@@ -137,6 +137,21 @@ def _check_kinds(style: Style, given: Any, fusion: Fusion, name: str, host: Host
     )
 
 
+def check_norms(style: Style, backbone: Backbone) -> None:
+    """Refuses gains that fit no norm of the backbone.
+
+    Raises:
+        StyleError: names the first.
+    """
+    for name, gain in style.norms.items():
+        norm: Any = backbone.layer(name)
+        if norm.weight.shape != gain.weight.shape:
+            raise StyleError(
+                f"{style.name!r}: the norm {name} has {len(norm.weight)} channels, the style's "
+                f"gain {len(gain.weight)}"
+            )
+
+
 def _limited(style: Style, fusion: Fusion, backbone: Backbone, host: Host, place: str) -> Style:
     """The style without deltas on layers where the fusion cannot tell whose part is whose.
 
@@ -146,6 +161,7 @@ def _limited(style: Style, fusion: Fusion, backbone: Backbone, host: Host, place
     Raises:
         StyleError: nothing would be left of it.
     """
+    check_norms(style, backbone)
     able = getattr(fusion, "sides", SIDES)
     lost = {name: d for name, d in style.deltas.items() if backbone.sites[name].side not in able}
     if not lost:
@@ -158,7 +174,7 @@ def _limited(style: Style, fusion: Fusion, backbone: Backbone, host: Host, place
         f"deltas on {next(iter(lost))}{more}, a layer without image or text tokens, which cannot "
         "be limited to a region in a mixed row"
     )
-    if len(lost) == len(style.deltas) and style.kinds == {"deltas"}:
+    if len(lost) == len(style.deltas) and style.kinds == {"deltas"} and not style.norms:
         raise StyleError(f"{style.name!r} has nothing but {what}; use {hint}, or another style")
     share = _numbers(lost.values()) / _numbers(style.deltas.values())
     said = f"{style.name!r} has {what}: left out, {share:.1%} of the file; {hint} applies them too"

@@ -47,6 +47,25 @@ class Delta:
 
 
 @dataclass(frozen=True, eq=False)
+class Gain:
+    """What a style adds to a norm's weight and to its bias, [channels] each."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 1 or self.weight.shape != self.bias.shape or not len(self.bias):
+            raise StyleError(
+                f"gain: weight {tuple(self.weight.shape)} and bias {tuple(self.bias.shape)}; "
+                "give [channels] each"
+            )
+
+    def to(self, dtype: torch.dtype) -> Gain:
+        """The same with its numbers in another dtype."""
+        return Gain(self.weight.to(dtype), self.bias.to(dtype))
+
+
+@dataclass(frozen=True, eq=False)
 class Tokens:
     """Extra keys and values of one cross-attention: `k` and `v`, [n, inner] each."""
 

@@ -13,13 +13,16 @@ from torch import Tensor
 
 from locstyle.errors import StyleError
 from locstyle.files import bounds
-from locstyle.style.data import Delta
+from locstyle.style.data import Delta, Gain
 from locstyle.style.keys import reason
 
 if TYPE_CHECKING:
     from locstyle.engine.sites import Site
 
 _LARGEST = torch.finfo(torch.float32).max
+NORMS = frozenset({"norm", "layernorm"})
+"""Roles of sites whose weight is a number a channel."""
+
 FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 
 
@@ -113,6 +116,22 @@ class Match:
                 "network can hold; the file is damaged"
             )
         return Delta(down, up, scale, bias)
+
+    def gain(self, where: str, part: Mapping[str, Tensor], channels: int) -> Gain:
+        """What a norm gains; the weight or the bias may be missing.
+
+        Raises:
+            StyleError: another number of channels, no floats, or numbers that are not finite.
+        """
+        found = {name: part.get(name, torch.zeros(channels)) for name in ("w_norm", "b_norm")}
+        for name, tensor in found.items():
+            fits = tuple(tensor.shape) == (channels,) and tensor.dtype in FLOATS
+            if not fits or not bool(tensor.isfinite().all()):
+                raise StyleError(
+                    f"{self.file}: {name!r} of {where!r} is {tensor.dtype} of shape "
+                    f"{tuple(tensor.shape)}, its norm has {channels} channels; {self}"
+                )
+        return Gain(*(tensor.float() for tensor in found.values()))
 
     def one_number(self, where: str, tensor: Tensor) -> float:
         """A scale or an alpha.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any  # a layer's weight is untyped
 
 from torch import Tensor
 
-from locstyle.style.data import Delta
+from locstyle.errors import StyleError
+from locstyle.style.data import Delta, Gain
 from locstyle.style.embedding import bundled
-from locstyle.style.fit import Coverage, Match
+from locstyle.style.fit import NORMS, Coverage, Match
 from locstyle.style.keys import form_of, is_text_key, part_of, spellings, text_spellings
 from locstyle.style.scaling import Scaling
 from locstyle.style.style import Style
@@ -48,12 +50,14 @@ def read_foreign(
     updates = Updates(match, Scaling(match, header, tensors), beside, tensors)
     words, beside_updates = bundled(file, tensors)
     unet, text = _modules({k: v for k, v in tensors.items() if k not in beside_updates})
+    norms, taken = _norms(match, beside, unet, tensors)
     of_unet = _Found(updates, spellings(site.name for site in beside.sites if site.shape))
-    of_unet.take(unet)
+    of_unet.take({module: parts for module, parts in unet.items() if module not in taken})
     of_text = _Found(updates, text_spellings([site.name for site in beside.text_sites]))
     of_text.take(text)
     lost = tuple(of_unet.unsupported + of_text.unsupported + of_text.unmatched)
-    applied = tuple(of_unet.applied + of_text.applied + beside_updates)
+    of_norms = [key for module in taken for found in unet[module].values() for key in found]
+    applied = tuple(of_unet.applied + of_norms + of_text.applied + beside_updates)
     coverage = Coverage(applied, tuple(of_unet.unmatched), lost, updates.notes())
     match.require_some(coverage)
     meta = {ours: header[theirs] for theirs, ours in _META.items() if header.get(theirs)}
@@ -61,9 +65,38 @@ def read_foreign(
         meta.setdefault("trigger", " ".join(words))
     family = beside.family or match.made_for
     return (
-        Style(file.stem, family, of_unet.deltas, meta, words=words, text=of_text.deltas),
+        Style(
+            file.stem,
+            family,
+            of_unet.deltas,
+            meta,
+            words=words,
+            text=of_text.deltas,
+            norms=norms,
+        ),
         coverage,
     )
+
+
+def _norms(
+    match: Match, beside: Beside, modules: _Modules, tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Gain], list[str]]:
+    """What norms of the backbone gain, by site, and as which modules the file has them."""
+    table = spellings(site.name for site in beside.sites if site.role in NORMS)
+    gains: dict[str, Gain] = {}
+    taken = []
+    for module, parts in modules.items():
+        keys = [key for found in parts.values() for key in found]
+        held = {part_of(key).tail: tensors[key] for key in keys}
+        name = table.get(module)
+        if beside.backbone is None or name is None or not set(held) <= {"w_norm", "b_norm"}:
+            continue
+        if name in gains:
+            raise StyleError(f"{match.file}: several updates for {name}, one of them {keys[0]!r}")
+        norm: Any = beside.backbone.layer(name)
+        gains[name] = match.gain(name, held, len(norm.weight))
+        taken.append(module)
+    return gains, taken
 
 
 class _Found:

@@ -68,7 +68,7 @@ _FORMS = (
             (r"diff_b", Form("difference of a bias")),
             (r"ia3_l(?:\..*)?|on_input", _IA3),
             (r"(?:lora_[AB]|lora_up|lora_down)(?:\.[^.]+)?\.bias", Form("bias of a LoRA layer")),
-            (r"w_norm|b_norm", Form("trained norm, which is no matrix of a layer", False)),
+            (r"w_norm|b_norm", Form("trained norm (one beside its backbone would act)", False)),
             (r"lora_embedding_[AB](?:\..*)?", Form("embedding LoRA", False)),
             (
                 r"[qp]_layer\.weight|lambda_layer",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from locstyle.errors import StyleError
-from locstyle.style.data import Delta, Tokens
-from locstyle.style.fit import FLOATS, Coverage, Match
+from locstyle.style.data import Delta, Gain, Tokens
+from locstyle.style.fit import FLOATS, NORMS, Coverage, Match
 from locstyle.style.header import is_for_others
 from locstyle.style.reference import Reference
 from locstyle.style.style import ANY, Style
@@ -26,6 +26,7 @@ _KEYS = tuple(
         ("text", ".+", r"\.(down|up|scale|bias)"),
         ("tokens", ".+", r"\.(k|v)"),
         ("references", r"\d+", r"\.(pixels|area)"),
+        ("norms", ".+", r"\.(weight|bias)"),
         ("words", ".+", ""),
     )
 )
@@ -63,6 +64,7 @@ def read_own(
             words={name: part[""] for name, part in kinds["words"].items()},
             tokens=_tokens(kinds["tokens"], sites),
             text=_deltas(match, kinds["text"], text_sites),
+            norms=_norms(kinds["norms"]),
         )
     except StyleError as error:
         raise StyleError(f"{match.file}: {error}") from error
@@ -73,7 +75,7 @@ def _by_kind(
     tensors: Mapping[str, Tensor], others: Mapping[str, Sites | None], usual: Sites | None
 ) -> tuple[dict[str, dict[str, dict[str, Tensor]]], Coverage]:
     kinds: dict[str, dict[str, dict[str, Tensor]]] = {
-        kind: {} for kind in ("deltas", "tokens", "references", "words", "text")
+        kind: {} for kind in ("deltas", "tokens", "references", "words", "text", "norms")
     }
     applied, unmatched, unsupported = [], [], []
     for key, tensor in tensors.items():
@@ -94,6 +96,8 @@ def _acts(kind: str, name: str, sites: Sites) -> bool:
     """Whether the backbone has what the tensor changes."""
     if kind in ("deltas", "text"):
         return name in sites and bool(sites[name].shape)
+    if kind == "norms":
+        return name in sites and sites[name].role in NORMS
     return kind != "tokens" or (name in sites and sites[name].role == "cross")
 
 
@@ -108,6 +112,13 @@ def _deltas(match: Match, parts: _Parts, sites: Sites | None) -> dict[str, Delta
         scale = match.one_number(f"{name}.scale", part["scale"])
         deltas[name] = match.delta(name, down, up, scale, match.bias(name, part, up.shape[0]))
     return deltas
+
+
+def _norms(parts: _Parts) -> dict[str, Gain]:
+    for name, part in parts.items():
+        if set(part) != {"weight", "bias"} or not all(t.dtype in FLOATS for t in part.values()):
+            raise StyleError(f"norm {name}: need weight and bias, both floats")
+    return {name: Gain(**part) for name, part in parts.items()}
 
 
 def _tokens(parts: _Parts, sites: Sites | None) -> dict[str, Tokens]:

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from locstyle.errors import OutputError, StyleError
 from locstyle.files import write_atomic
-from locstyle.style.data import Delta, Tokens, check_words
+from locstyle.style.data import Delta, Gain, Tokens, check_words
 from locstyle.style.header import for_others
 from locstyle.style.preview import opened, thumbnail
 from locstyle.style.reference import SIDE, Reference
-from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors, of_deltas
+from locstyle.style.tensors import FORMAT, STRUCTURE, file_bytes, named_tensors, of_deltas, of_gains
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,7 +36,8 @@ ANY = "any"
 class Style:
     """A style: what changes a backbone's pictures towards it, and how it was made.
 
-    It carries one or more kinds of data. `deltas` change layers, by site name. `references` are
+    It carries one or more kinds of data. `deltas` change layers, by site name, and `norms` norms,
+    which count as deltas. `references` are
     pictures that show the style. `words` are vectors [n, d] that stand for a placeholder in a
     prompt, n tokens long. `tokens` are extra keys and values, by name of the cross-attention site.
     `text` changes text encoders, by name of the text site, while a region's texts are encoded.
@@ -56,6 +57,7 @@ class Style:
     words: Mapping[str, Tensor] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
     text: Mapping[str, Delta] = field(default_factory=dict)
+    norms: Mapping[str, Gain] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         taken = sorted(STRUCTURE & set(self.meta))
@@ -98,7 +100,7 @@ class Style:
         """What it carries, of "deltas", "reference", "words", "tokens" and "text"; a fusion says
         which of these it can use, but for "text", which acts before any fusion."""
         held = {
-            "deltas": self.deltas,
+            "deltas": self.deltas or self.norms,
             "reference": self.references,
             "words": self.words,
             "tokens": self.tokens,
@@ -123,14 +125,14 @@ class Style:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of its file by name: `deltas.<site>.down|up|scale|bias`,
-        `references.<number>.pixels|area`, `words.<placeholder>`, `tokens.<site>.k|v` and
-        `text.<site>.down|up|scale|bias`.
+        `references.<number>.pixels|area`, `words.<placeholder>`, `tokens.<site>.k|v`,
+        `text.<site>.down|up|scale|bias` and `norms.<site>.weight|bias`.
 
         Raises:
             StyleError: a scale is not finite.
         """
         found = named_tensors(self.deltas, self.references, self.words, self.tokens)
-        return found | of_deltas("text", self.text)
+        return found | of_deltas("text", self.text) | of_gains(self.norms)
 
     @cached_property
     def digest(self) -> str:
@@ -154,7 +156,8 @@ class Style:
         text = {site: delta.to(dtype) for site, delta in self.text.items()}
         words = {placeholder: vectors.to(dtype) for placeholder, vectors in self.words.items()}
         tokens = {site: Tokens(t.k.to(dtype), t.v.to(dtype)) for site, t in self.tokens.items()}
-        return replace(self, deltas=deltas, words=words, tokens=tokens, text=text)
+        norms = {site: gain.to(dtype) for site, gain in self.norms.items()}
+        return replace(self, deltas=deltas, words=words, tokens=tokens, text=text, norms=norms)
 
     def with_meta(self, **meta: str) -> Style:
         """The same style with header entries added or replaced."""
@@ -203,6 +206,8 @@ class Style:
             yield f"tokens on {len(self.tokens)} sites"
         if self.text:
             yield f"{len(self.text)} text sites"
+        if self.norms:
+            yield f"{len(self.norms)} norms"
 
     def _repr_html_(self) -> str:
         shown = self.preview

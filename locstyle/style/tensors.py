@@ -16,7 +16,7 @@ from locstyle.errors import StyleError
 from locstyle.files import bounds, read_file
 
 if TYPE_CHECKING:
-    from locstyle.style.data import Delta, Tokens
+    from locstyle.style.data import Delta, Gain, Tokens
     from locstyle.style.reference import Reference
 
 FORMAT = "1"
@@ -61,6 +61,14 @@ def of_deltas(kind: str, deltas: Mapping[str, Delta]) -> dict[str, Tensor]:
         tensors[f"{kind}.{site}.scale"] = scale
         if delta.bias is not None:
             tensors[f"{kind}.{site}.bias"] = delta.bias
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def of_gains(norms: Mapping[str, Gain]) -> dict[str, Tensor]:
+    """What norms gain, as tensors of a file."""
+    tensors: dict[str, Tensor] = {}
+    for site, gain in norms.items():
+        tensors |= {f"norms.{site}.weight": gain.weight, f"norms.{site}.bias": gain.bias}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 

@@ -18,7 +18,7 @@ from locstyle.engine.sites import Site, Sites
 from locstyle.engine.tiles import Tile
 from locstyle.testing.traces import unchanged
 
-ROLES = frozenset({"self", "cross", "conv", "linear", "norm"})
+ROLES = frozenset({"self", "cross", "conv", "linear", "norm", "layernorm"})
 
 
 def check_backbone(backbone: Backbone, *, tolerance: float = 1e-4) -> None:

@@ -14,8 +14,8 @@ _TIME = re.compile(r"time_emb|add_embedding")
 
 
 def unet_sites(unet: Any) -> Sites:
-    """Every attention, convolution, linear layer and GroupNorm of a `UNet2DConditionModel`, in
-    module order."""
+    """Every attention, convolution, linear layer and norm of a `UNet2DConditionModel`, in module
+    order."""
     blocks = len(unet.config.block_out_channels)
     layers = unet.config.layers_per_block
     return Sites(
@@ -26,7 +26,7 @@ def unet_sites(unet: Any) -> Sites:
             _depth(name, layers),
             _scale(name, blocks),
             _side(name),
-            () if role in ("self", "cross", "norm") else tuple(module.weight.shape),
+            tuple(module.weight.shape) if role in ("conv", "linear") else (),
         )
         for name, module in unet.named_modules()
         if (role := _role(name, module)) is not None
@@ -40,6 +40,8 @@ def _role(name: str, module: nn.Module) -> Role | None:
         return "conv"
     if isinstance(module, nn.GroupNorm):
         return "norm"
+    if isinstance(module, nn.LayerNorm):
+        return "layernorm"
     return "linear" if isinstance(module, nn.Linear) else None
 
 

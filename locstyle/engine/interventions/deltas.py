@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any  # a norm is untyped
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +31,9 @@ class Deltas:
 
     y ← y + Σ_r own_r · strength_r · (scale_r · up_r(down_r(x)) + bias_r). Styles that share tokens
     are stacked along the rank, so they cost one pair of products however many there are; where
-    regions are small, each is worked out at its own tokens alone. `regions` are in the partition's
-    order;
-    `without` names sites left unstyled, `plain` rows.
+    regions are small, each is worked out at its own tokens alone. What a style's norms gain acts
+    likewise. `regions` are in the partition's order; `without` names sites left unstyled, `plain`
+    rows.
     """
 
     regions: Sequence[SceneRegion]
@@ -42,7 +43,8 @@ class Deltas:
     _kept: Kept = field(default_factory=Kept, init=False, repr=False)
 
     def where(self, sites: Sites) -> list[Site]:
-        styled = {name for region in self.regions for s in region.styles for name in s.style.deltas}
+        styles = [one.style for region in self.regions for one in region.styles]
+        styled = {name for style in styles for name in (*style.deltas, *style.norms)}
         return [sites[name] for name in sorted(styled - set(self.without))]
 
     def feature(self, site: Site, call: Call, layer: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -52,6 +54,8 @@ class Deltas:
             for number, one in enumerate(region.styles)
             if one.acts(call)
         )
+        if site.role in ("norm", "layernorm"):
+            return self._gained(site, call, layer, acting, y)
         key = ("rows", site.name, call.rows, acting)
         for mixed, here, rows in self._kept.get(
             key, x, lambda: tuple(self._groups(site, call.rows, acting))
@@ -64,6 +68,29 @@ class Deltas:
                 styled[rows] += self._stack(site, here, x).at(x[rows], y)
             y = styled
         return y
+
+    def _gained(self, site: Site, call: Call, layer: Any, acting: _Acting, y: Tensor) -> Tensor:
+        """A norm's output under the gains of who owns its tokens: y + own · (x̂ Δw + Δb), where
+        y = x̂ w + b, whosever statistics x̂ has. A channel of weight 0 gains no more than Δb."""
+        along = (-1, *(1,) * (y.ndim - 2)) if y.ndim == 4 else (-1,)
+        weight, bias = (part.detach().float().view(along) for part in (layer.weight, layer.bias))
+        made = y.clone()
+        for index, row in enumerate(call.rows):
+            if row.name in self.plain:
+                continue
+            for owner, number in acting:
+                one = self.regions[owner - 1].styles[number]
+                gain = one.style.norms.get(site.name)
+                if gain is None or row.owner not in (MIXED, owner):
+                    continue
+                more, offset = (part.to(weight).view(along) for part in (gain.weight, gain.bias))
+                even = (y[index].float() - bias) / torch.where(weight == 0, torch.inf, weight)
+                change = one.strength * (even * more + offset)
+                if row.owner == MIXED:
+                    own = self._own(site, self._lie(site, call, y), y)[owner].float()
+                    change = change * (own if y.ndim == 4 else own[:, None])
+                made[index] += change.to(y)
+        return made
 
     def _groups(
         self, site: Site, rows: Sequence[Row], acting: _Acting
