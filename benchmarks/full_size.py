@@ -27,6 +27,7 @@ from locstyle.engine.backbones.checkpoint import Parts
 from locstyle.engine.backbones.single_file import KNOWN, _tokenizers
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.engine.tiles import Tile
+from locstyle.job.speed import Speed
 from locstyle.style import read_style
 
 SIDES = {"sd1": 512, "sdxl": 1024}
@@ -42,6 +43,7 @@ def main() -> None:
         "--side", type=int, help="photo and working size in pixels, the family's own"
     )
     parser.add_argument("--refine", type=int, default=0, help="refinements of the inversion a step")
+    parser.add_argument("--foretell", action="store_true", help="say first what it will take")
     parser.add_argument("--max-rows", type=int, help="rows of a pass at most")
     given = parser.parse_args()
     given.side = given.side or SIDES[given.family]
@@ -168,13 +170,18 @@ def edit(backbone: UNetBackbone, styles: list[ls.Style], given: argparse.Namespa
         inversion_refine=given.refine,
         size="native" if side == backbone.native else side,
     )
+    editor = ls.Editor(backbone)
+    if given.foretell:
+        for told in editor.forecast(edit, speed=Speed.measured(backbone), max_rows=given.max_rows):
+            memory, model = ((part or 0) / 2**30 for part in (told.memory, told.model))
+            say(f"foretold: {told.seconds:.0f} s, {memory:.1f} GiB beside {model:.1f} of weights")
     clock, before = time.monotonic(), time.process_time()
 
-    def told(step: ls.Step) -> None:
+    def on_step(step: ls.Step) -> None:
         spent = time.process_time() - before
         say(f"  {step.phase} {step.index}/{step.total} after {spent:.0f} s of CPU")
 
-    result = ls.Editor(backbone).run(edit, told, max_rows=given.max_rows)
+    result = editor.run(edit, on_step, max_rows=given.max_rows)
     report, took = result.report, f"{time.monotonic() - clock:.0f} s"
     took += f", {time.process_time() - before:.0f} of CPU"
     say(f"edit: {took}, for {report.rows} + {report.inversion_rows} rows; {peak()}")
