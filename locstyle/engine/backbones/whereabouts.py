@@ -46,8 +46,9 @@ class Whereabouts:
         self.device, self.spares = device, spares and device != HOME
         self._modules, self._move = modules, move
         self._lock = RLock()
-        for module in modules.values():
-            move(module, HOME if self.spares else device)
+        self._at: dict[str, torch.device] = {}
+        for name in modules:
+            self._put(name, HOME if self.spares else device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Whereabouts:  # Any: as `copy` has it
         """Those of a copied model, which nobody uses yet."""
@@ -58,8 +59,8 @@ class Whereabouts:
         """From now on only what is used is on the device, unless that is home."""
         with self._lock:
             self.spares = self.device != HOME
-            for module in self._modules.values() if self.spares else ():
-                self._move(module, HOME)
+            for name in self._modules if self.spares else ():
+                self._put(name, HOME)
 
     @contextmanager
     def using(self, *parts: str, beside: tuple[str, ...] = ()) -> Iterator[None]:
@@ -69,12 +70,17 @@ class Whereabouts:
             yield
             return
         with self._lock:  # another thread's text must not send away what is being used
-            for name, module in self._modules.items():
+            for name in self._modules:
                 if name not in (*parts, *beside):
-                    self._move(module, HOME)
+                    self._put(name, HOME)
             for name in parts:
-                self._move(self._modules[name], self.device)
+                self._put(name, self.device)
             yield
+
+    def _put(self, name: str, place: torch.device) -> None:
+        if self._at.get(name) != place:
+            self._move(self._modules[name], place)
+            self._at[name] = place
 
     @property
     def bytes(self) -> int:
