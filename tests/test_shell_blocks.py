@@ -1,7 +1,7 @@
 """Every shell block of README and docs runs, or says why it is not run here.
 
 On the tiny backbone under the name of the shipped one, with random styles under the shipped names,
-two steps to an edit and one to a training; segmenters whose weights are yours find what `classic`
+one step to an edit and one to a training; segmenters whose weights are yours find what `classic`
 does. A block marked "```sh not run: WHY" is read only: its options must be there.
 """
 
@@ -138,7 +138,7 @@ def quick(words: Sequence[str]) -> list[str]:
     # A text of the tiny backbone has 16 letters: of a prompt with a learned word, the word is left.
     made = [re.sub(r"^(\d=)?.*(<[\w-]+>).*$", r"\1\2", word) for word in made]
     if words[0] in ("stylize", "run") and "--quick" not in words:
-        made += ["--steps", "2"]
+        made += ["--steps", "1"]
     if words[:2] in (["train", "lora"], ["train", "concept"]) and "steps=1" not in made:
         made += ["-O", "steps=1", "-O", "crops=2"]
     return made
