@@ -154,6 +154,7 @@ class Editor:
         """
         job = edit if isinstance(edit, Job) else self.resolve(edit)
         who = self.host.whose("fusions", job.edit.fusion.name)
+        _check_check(job, check_inversion)
         drawing = self._drawing(who, max_rows, check_inversion, Clock("forecast"))
         with self.backbone.turns.take("a forecast", alone=True), torch.inference_mode():
             inverter = inverter_of(job, self.backbone, None)
@@ -185,6 +186,7 @@ class Editor:
         tell = turns.told(on_step or ignore)
         job = edit if isinstance(edit, Job) else self.resolve(edit)
         who = self.host.whose("fusions", job.edit.fusion.name)
+        _check_check(job, check_inversion)
         with turns.take("an edit", alone=True), torch.inference_mode():
             spent, self._spent = self._spent, {}
             # Only now: waiting for other threads is no part of what this edit takes.
@@ -238,6 +240,15 @@ class Editor:
             versions=_versions(),
             **found,
             seconds=clock.read(),  # last, so that all of the above is in it
+        )
+
+
+def _check_check(job: Job, is_asked: bool) -> None:
+    """Refuses to check an inversion where there is none."""
+    if is_asked and job.settled.renoises:
+        raise RecipeError(
+            f"--check: solver {job.settled.solver!r} inverts nothing, so there is nothing to "
+            "check; leave it out"
         )
 
 

@@ -35,6 +35,7 @@ EDITS = {
         ),
         backbone="sd15",
         backbone_config="./sd15-config",
+        accelerator="fast/lcm.safetensors",
         fusion=ls.Fusing("diffstyler", "reference", {"rate": 0.1, "cuts": [1, 2], "hard": True}),
         segmenter=ls.Segmenting("sam", "fast", {"weights": "a b.pth"}),
         segments="parts/segments.json",

@@ -13,12 +13,14 @@ from locstyle.edit import Edit, FromPicture
 from locstyle.edit.fields import plain_fields
 from locstyle.errors import LocstyleError
 from locstyle.files import digest_of, is_folder
+from locstyle.job.accelerator import tempo_asked, unguided
 from locstyle.job.settle import asked
 from locstyle.job.shelf import Stamp, stamp_of
 from locstyle.style import find_style
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
+    from locstyle.style.tempo import Tempo
 
 MISSING = "missing"
 """In place of the digest of a file that is not there: once it is, the task is another."""
@@ -69,6 +71,7 @@ class Identities:
         """
         stripped = replace(edit, backbone=_ANY).moved(self._name)  # it may be large, and is known
         styles = [self._style(one.style) for region in edit.regions for one in region.stylings]
+        styles += [] if edit.accelerator is None else [self._style(edit.accelerator)]
         told: list[Any] = [_FORM, plain_fields(stripped), styles, self._choices(edit), self.carries]
         told.append(self.facts.to_dict())
         text = json.dumps(told, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -98,19 +101,31 @@ class Identities:
     def _choices(self, edit: Edit) -> list[Any]:
         """What the edit leaves open, as it will be settled, and whose plugins it uses."""
         asking = (edit.fusion, edit.segmenter, edit.solver, edit.steps, edit.quick)
-        key = repr((*asking, edit.inversion_refine))
+        key = repr((*asking, edit.inversion_refine, edit.accelerator))
         if key not in self._settled:
             self._settled[key] = [*self._settle(edit)]
         return self._settled[key]
 
     def _settle(self, edit: Edit) -> Iterator[Any]:
-        chosen = edit.fusion
+        tempo = self._tempo(edit)
+        chosen = unguided(edit.fusion, tempo, self.host)
         fusion = self.host.fusion(chosen.name, chosen.options, preset=chosen.preset)
-        settled = asked(edit, fusion)
+        settled = asked(edit, fusion, tempo)
         yield [settled.solver, settled.steps, settled.refine, settled.side]
+        if settled.spacing is not None:
+            yield settled.spacing
         for kind, one in (("fusions", chosen), ("segmenters", edit.segmenter)):
             yield self.host.whose(kind, one.name)
             yield repr(self.host.options(kind, one.name, one.options, preset=one.preset))
+
+    @staticmethod
+    def _tempo(edit: Edit) -> Tempo | None:
+        """What the edit's accelerator asks for; nothing where there is none, which its task says
+        when it runs."""
+        try:
+            return tempo_asked(edit)
+        except LocstyleError:
+            return None
 
 
 def _digest(path: Path) -> str:

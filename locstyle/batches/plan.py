@@ -151,6 +151,9 @@ def _check_names(edit: Edit, host: Host) -> None:
         host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     with at("segmenter"):
         host.find("segmenters", edit.segmenter.name)
+    if edit.accelerator is not None:
+        with at("accelerator"):
+            find_style(str(edit.accelerator))
     for index, region in enumerate(edit.regions):
         for place, one in zip(style_places(region, index), region.stylings, strict=True):
             name, made = str(one.style), FromPicture.read(one.style)

@@ -42,6 +42,7 @@ def run(
     seed: int | None,
     size: int | None,
     quick: bool,
+    accelerator: str | None,
     dry_run: bool,
     download: bool,
     **given: Any,
@@ -55,6 +56,7 @@ def run(
     edit = _carried(recipe) if is_picture else Edit.open(recipe)
     edit = edit.previewed() if quick else edit
     named: dict[str, Any] = {"solver": solver, "steps": steps, "seed": seed, "size": size}
+    named["accelerator"] = accelerator
     edit = replace(edit, **{key: value for key, value in named.items() if value is not None})
     running = Running(**given)
     edit = running.configured(edit)

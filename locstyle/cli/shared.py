@@ -120,10 +120,17 @@ def running_options(command: _Command) -> _Command:
 
 
 def sampling_options(command: _Command) -> _Command:
-    """How an edit is denoised: a command's arguments `solver`, `steps` and `quick`."""
+    """How an edit is denoised: a command's arguments `solver`, `steps`, `quick`, `accelerator`."""
     for option in (
+        click.option(
+            "--accelerator",
+            metavar="FILE",
+            help="A LoRA under which few steps suffice (LCM, Hyper-SD, Lightning, DMD2).",
+        ),
         click.option("--quick", is_flag=True, help="A preview: few steps at a smaller size."),
-        click.option("--steps", type=int, help="The solver's own number if not given."),
+        click.option(
+            "--steps", type=int, help="The accelerator's or solver's own number if not given."
+        ),
         click.option("--solver", help="dpm++2m, ddim or lcm; the fusion's own if not given."),
     ):
         command = option(command)

@@ -19,7 +19,7 @@ from locstyle.edit.fields import make, plain_fields, set_field
 from locstyle.edit.framing import Framing
 from locstyle.edit.recipe import Plain, from_json, from_yaml, read_recipe, to_yaml
 from locstyle.edit.region import Region
-from locstyle.edit.styling import Styling
+from locstyle.edit.styling import Styling, is_path
 from locstyle.errors import RecipeError, shown
 from locstyle.files import bounds
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from locstyle.photo import Photo
+    from locstyle.style import Style
 
 VERSION = 2
 Carried = Literal["full", "names"]
@@ -48,11 +49,13 @@ class Edit:
     out softer than the photo around it: "off", "auto" to match it, or a share of that. `palette`:
     the style's share of a region's colours, from 0, the photo's own at every pixel, to 1, those of
     the picture the style was made from; "drawn": as they come out; None: as each style's file says.
+    `accelerator`: a LoRA under which few steps suffice, of every token (LCM, Lightning, …).
     `solver`, `steps` and `inversion_refine` (how often a step of the inversion is refined): None
-    leaves each to the fusion. `quick` makes it a preview: few steps at a smaller size, where those
-    are not given. `segmenter` answers the selections that ask one, and `segments` is a list that
-    `locstyle segment` wrote, from which selections take numbers. `feather` softens the masks while
-    denoising, `paste_feather` when pasting back, both in photo pixels. `prompts`: how all
+    leaves each to the accelerator, else to the fusion. `quick` makes it a preview: few steps at a
+    smaller size, where those are not given. `segmenter` answers the selections that ask one, and
+    `segments` is a list that `locstyle segment` wrote, from which selections take numbers.
+    `feather` softens the masks while denoising, `paste_feather` when pasting back, both in photo
+    pixels. `prompts`: how all
     prompts are read: "weighted", where `(word:1.2)`, `[word]` and BREAK are marks and long ones go
     on in another text window, or "plain", as they stand, in one; None: weighted, but
     plain of an edit that was finished without saying so. `digests` says
@@ -69,6 +72,7 @@ class Edit:
     prompt: str = ""
     negative: str = ""
     prompts: str | None = None
+    accelerator: str | Path | Style | None = None
     solver: str | None = None
     steps: int | None = None
     quick: bool = False
@@ -98,6 +102,9 @@ class Edit:
         set_field(self, "negative", checks.text(self.negative, "negative"))
         if self.prompts not in (None, *checks.PROMPTS):
             raise checks.refusal("prompts", self.prompts, " or ".join(checks.PROMPTS))
+        if self.accelerator is not None:
+            given = checks.file(self.accelerator, "accelerator", "a LoRA file or a known name")
+            set_field(self, "accelerator", given)
         set_field(self, "solver", checks.text_or_none(self.solver, "solver"))
         if self.steps is not None:
             checks.whole(self.steps, "steps", 1, 999)
@@ -236,7 +243,7 @@ class Edit:
 
     def moved(self, move: Callable[[str], str]) -> Edit:
         """The same edit, `move` applied to every path in it; names of styles and backbones stay."""
-        config = self.backbone_config
+        config, accelerator = self.backbone_config, self.accelerator
 
         def moved(name: str) -> str:
             if not _is_path(name):
@@ -250,6 +257,7 @@ class Edit:
             regions=tuple(region.moved(move) for region in self.regions),
             backbone=moved(self.backbone),
             backbone_config=None if config is None else moved(str(config)),
+            accelerator=move(accelerator) if is_path(accelerator) else accelerator,
             segments=None if self.segments is None else move(str(self.segments)),
         )
 

@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from locstyle.edit.recipe import Plain
 from locstyle.errors import RecipeError
 
-NEW = ("backbone_config", "prompts", "solver", "quick", "detail", "frames", "grain", "palette")
+NEW = (
+    "accelerator",
+    "backbone_config",
+    "prompts",
+    "solver",
+    "quick",
+    "detail",
+    "frames",
+    "grain",
+    "palette",
+)
 """Keys of an edit that 0.1 did not know."""
 
 _SIZES = {"mini": 128}

@@ -37,6 +37,7 @@ _FLAGS = {
     "backbone": "--backbone",
     "backbone_config": "--backbone-config",
     "segments": "--segments",
+    "accelerator": "--accelerator",
     "solver": "--solver",
     "steps": "--steps",
     "seed": "--seed",

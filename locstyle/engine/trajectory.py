@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from locstyle.engine.call import Call, Row
 from locstyle.engine.noise import Fresh
 from locstyle.engine.progress import OnStep, Step, ignore
 from locstyle.engine.schedule import CLEAN, Schedule
@@ -18,6 +19,7 @@ from locstyle.errors import DenoiseError
 
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone, Text
+    from locstyle.engine.intervene import Intervention
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def invert(
     aligned: bool = False,
     refine: int = 0,
     tiles: Tiles | None = None,
+    under: Sequence[Intervention] = (),
     on_step: OnStep = ignore,
 ) -> Trajectory:
     """DDIM inversion of a clean `latent` [1, channels, h, w] without guidance, arXiv:2010.02502
@@ -101,7 +104,8 @@ def invert(
     the way back misses the photo. `refine` repeats each step that many times with the prediction
     made at its present end, which converges to the latent that denoising takes back exactly: the
     fixed point of AIDI, arXiv:2309.04907, without its acceleration. Costs 1 + `refine` rows a step,
-    for each of the `tiles` whose predictions are averaged (None: the latent is one).
+    for each of the `tiles` whose predictions are averaged (None: the latent is one). `under`: what
+    acts on the network meanwhile.
 
     Raises:
         DenoiseError: a latent is not finite; names the step.
@@ -111,12 +115,17 @@ def invert(
     x, level, tell = latent, CLEAN, backbone.turns.told(on_step)
     parts = tiles or Tiles.whole((latent.shape[-2], latent.shape[-1]))
 
-    def predicted(x: Tensor, t: int) -> Tensor:
-        return parts.merged(
-            backbone.predict(one.of(x), t, text.states, [one]) for one in parts.tiles
-        )
+    with backbone.turns.take("an inversion"), backbone.attach(under) as attachment:
 
-    with backbone.turns.take("an inversion"):
+        def shown(tile: Tile, x: Tensor, t: int) -> Tensor:
+            part = None if parts.is_one else tile
+            call = Call(schedule.fraction(t), t, (Row("inverted", 0),), tile.size, tile=part)
+            attachment.call = call
+            return backbone.predict(tile.of(x), t, text.states, [tile])
+
+        def predicted(x: Tensor, t: int) -> Tensor:
+            return parts.merged(shown(one, x, t) for one in parts.tiles)
+
         for index, t in enumerate(reversed(schedule.timesteps), start=1):
             seen_as = max(level, 0) if aligned else t
             above = schedule.move(x, predicted(x, seen_as), level, t)

@@ -77,6 +77,7 @@ def draw(job: Job, frame: Frame, inverter: Inverter, drawing: Drawing, on_step: 
         scene, inverted = make_scene(job, frame, inverter, on_step)
     with drawing.phase("denoise"), backbone.seal.kept(drawing.who):
         plan = checked_plan(job.fusion.plan(scene), scene, drawing.who)
+        plan = replace(plan, interventions=(*job.under, *plan.interventions))
         colours = _Colours(job, frame, scene.partition)
         done = denoise(
             backbone,
@@ -86,6 +87,7 @@ def draw(job: Job, frame: Frame, inverter: Inverter, drawing: Drawing, on_step: 
             solver=job.solver,
             tiles=frame.tiles,
             max_rows=drawing.max_rows,
+            fresh=job.fresh,
             on_step=colours.shown(on_step),
         )
     with drawing.phase("decode"):

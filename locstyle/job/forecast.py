@@ -107,7 +107,7 @@ class _Cost:
             passes.update(map(len, in_passes(active, plan.takes, drawing.max_rows)))
         if drawing.check:
             passes[1] += schedule.steps
-        each = inverter.schedule.steps * (1 + how.refine)
+        each = inverter.rows()
         # learning goes forth and back once an update, and twice forth around them
         learned = 0 if how.pivot is None else schedule.steps * (how.pivot.iterations + 2)
         held = (len(scene.reference_rows) + 1) * len(scene.content.latents)

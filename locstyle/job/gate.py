@@ -59,7 +59,7 @@ def reconstruct(job: Job, frame: Frame, scene: Scene, on_step: OnStep) -> Gate:
         on_step(replace(step, phase="check"))
 
     backbone, schedule = scene.backbone, scene.schedule
-    plan = Plan((Branch("source", scene.empty),), (), lambda seen, call: seen["source"])
+    plan = Plan((Branch("source", scene.empty),), job.under, lambda seen, call: seen["source"])
     start = scene.content.at(schedule.noisiest)
     back = denoise(
         backbone, plan, schedule, start, solver=job.solver, tiles=frame.tiles, on_step=tell

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from locstyle import __version__
+from locstyle.engine.noise import Fresh
 from locstyle.engine.progress import OnStep, Step
 from locstyle.engine.tiles import Tiles
-from locstyle.engine.trajectory import Inversion, Trajectory, invert
+from locstyle.engine.trajectory import Inversion, Trajectory, invert, noised
 
 if TYPE_CHECKING:
     from locstyle.engine.backbone import Backbone, Text
     from locstyle.engine.schedule import Schedule
+    from locstyle.job.accelerator import Accelerator
 
 _FORM = "1"  # of keys; counts up when the same key would mean another trajectory
 
@@ -51,7 +53,9 @@ class Inversions:
 class Inverter:
     """How the pictures of an edit are inverted: without words and without guidance.
 
-    References are inverted once for all frames: `references` are those of this edit so far.
+    References are inverted once for all frames: `references` are those of this edit so far. Under
+    an `accelerator` they are, too: its network leads back what it led there. With `fresh` noise,
+    which a solver will bring to every step, they are put under that instead, and cost no row.
     """
 
     backbone: Backbone
@@ -59,6 +63,8 @@ class Inverter:
     inversion: Inversion
     empty: Text
     cache: KeepsInversions | None = None
+    accelerator: Accelerator | None = None
+    fresh: Fresh | None = None
     references: dict[str, Trajectory] = field(default_factory=dict, repr=False)
 
     def invert(
@@ -91,7 +97,16 @@ class Inverter:
         self.references.update({one.key: found[one.key] for one in asked[1:]})
         return Inversions(tuple(found[one.key] for one in asked), rows, len(cached))
 
+    def rows(self, tiles: int = 1) -> int:
+        """How many rows the inversion of a picture of so many tiles takes."""
+        if self.fresh is not None:
+            return 0
+        return self.schedule.steps * (1 + self.inversion.refine) * tiles
+
     def _inverted(self, asked: _Asked, on_step: OnStep) -> Trajectory:
+        if self.fresh is not None:
+            photo = asked.tiles.tiles[0].photo
+            return noised(asked.latent, self.schedule, self.fresh, photo=photo)
         return invert(
             self.backbone,
             asked.latent,
@@ -100,6 +115,7 @@ class Inverter:
             aligned=self.inversion.aligned,
             refine=self.inversion.refine,
             tiles=asked.tiles,
+            under=() if self.accelerator is None else (self.accelerator.intervention,),
             on_step=on_step,
         )
 
@@ -126,6 +142,10 @@ class Inverter:
         yield from (_FORM, __version__, self.backbone.digest, self.backbone.dtype)
         yield from (schedule.timesteps, schedule.final_alpha, schedule.prediction)
         yield self.inversion.aligned, self.inversion.refine
+        if self.accelerator is not None:
+            yield self.accelerator.style.digest
+        if self.fresh is not None:
+            yield self.fresh
         yield from _machine(self.backbone.device)
 
 

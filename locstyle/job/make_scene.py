@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 def inverter_of(job: Job, backbone: Backbone, cache: KeepsInversions | None) -> Inverter:
     """What inverts the pictures of a job, frame after frame."""
-    wanted, schedule = job.inversion, backbone.schedule(job.settled.steps)
+    wanted, schedule = job.inversion, job.settled.schedule(backbone)
     if wanted.steps is not None:
         schedule = backbone.schedule(wanted.steps).visiting(schedule)
-    return Inverter(backbone, schedule, wanted, backbone.text(""), cache)
+    empty = backbone.text("")
+    if job.settled.renoises:  # nothing is worth keeping of what no row was evaluated for
+        return Inverter(backbone, schedule, wanted, empty, fresh=job.fresh)
+    return Inverter(backbone, schedule, wanted, empty, cache, accelerator=job.accelerator)
 
 
 def make_scene(
@@ -49,7 +52,7 @@ def make_scene(
         DenoiseError: a latent is not finite.
     """
     edit, backbone, empty = job.edit, inverter.backbone, inverter.empty
-    schedule = backbone.schedule(job.settled.steps)
+    schedule = job.settled.schedule(backbone)
     reading = Reading.of(edit, job.fusion, backbone)
     latent = encoded(backbone, job.photo.on(frame.canvas), frame.tiles)
     cuts = [*_cuts(job, frame, backbone.factor)]
@@ -80,7 +83,7 @@ def supposed_scene(job: Job, frame: Frame, inverter: Inverter) -> Scene:
     Latents are noise, texts empty, and every owner has the same share of every place.
     """
     backbone, empty, (height, width) = inverter.backbone, inverter.empty, frame.tiles.size
-    schedule = backbone.schedule(job.settled.steps)
+    schedule = job.settled.schedule(backbone)
     side = backbone.multiple
     channels = backbone.encode(torch.zeros(1, 3, side, side)).shape[1]
     visited = {CLEAN, *schedule.timesteps, *inverter.schedule.timesteps}

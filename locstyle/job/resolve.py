@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from locstyle.edit import Edit, Segmenting
 from locstyle.engine.backbone import Backbone
+from locstyle.engine.intervene import Intervention
+from locstyle.engine.noise import Fresh
 from locstyle.engine.solvers import SOLVERS, Solver
 from locstyle.engine.trajectory import Inversion
 from locstyle.errors import MaskError, RecipeError, at
 from locstyle.files import check_output
+from locstyle.job.accelerator import PLACE, Accelerator, accelerator_of, unguided
 from locstyle.job.check_frames import check_frames
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.palette import settled_palettes
@@ -51,6 +54,7 @@ class Job:
     styles: tuple[tuple[Style, ...], ...]
     frames: tuple[Frame, ...]
     list_sha256: str | None = None
+    accelerator: Accelerator | None = None
     seconds: float = 0.0  # that finding and checking took
 
     def __repr__(self) -> str:
@@ -77,6 +81,16 @@ class Job:
         """How the edited latent steps."""
         return SOLVERS[self.settled.solver]
 
+    @property
+    def fresh(self) -> Fresh:
+        """Where new noise comes from, for solvers that bring some."""
+        return Fresh(self.edit.seed)
+
+    @property
+    def under(self) -> tuple[Intervention, ...]:
+        """What the network is under besides what a fusion plans, and before all of that."""
+        return () if self.accelerator is None else (self.accelerator.intervention,)
+
     def digests(self) -> dict[str, str]:
         """SHA-256 of everything the job reads, by its place in the edit."""
         found = {"image": self.photo.sha256}
@@ -86,6 +100,8 @@ class Job:
             found[f"regions[{index}].mask"] = mask
             places = style_places(self.edit.regions[index], index)
             found |= {place: one.digest for place, one in zip(places, styles, strict=True)}
+        if self.accelerator is not None:
+            found[PLACE] = self.accelerator.style.digest
         if self.list_sha256 is not None:
             found["segments"] = self.list_sha256
         return found
@@ -124,12 +140,15 @@ def resolve(
     Raises:
         LocstyleError: whatever is wrong with the request; its `place` says where.
     """
-    fusing, shelf = edit.fusion, shelf or Shelf()
+    shelf = shelf or Shelf()
+    accelerator = accelerator_of(edit, backbone, shelf)
+    tempo = None if accelerator is None else accelerator.tempo
     with at("fusion"):
+        fusing = unguided(edit.fusion, tempo, host)
         fusion: Fusion = host.fusion(fusing.name, fusing.options, preset=fusing.preset)
         _check_backbone(fusion, edit, backbone)
-    settled = settle(edit, fusion, backbone)
-    warn_of_idle(edit, backbone.schedule(settled.steps))
+    settled = settle(edit, fusion, backbone, tempo)
+    warn_of_idle(edit, settled.schedule(backbone))
     if edit.segmenter != Segmenting():  # chosen, so it must be there even if nothing asks it
         with at("segmenter"):
             host.find("segmenters", edit.segmenter.name)
@@ -156,7 +175,7 @@ def resolve(
     frames = frames_of(edit, masks, detail)
     check_frames(edit, fusion, frames, detail)
     said, digest = settled.written(edit, options, frames), selector.list_sha256
-    return Job(said, settled, fusion, photo, masks, styles, frames, digest)
+    return Job(said, settled, fusion, photo, masks, styles, frames, digest, accelerator)
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:

@@ -52,6 +52,8 @@ class Fence:
             self.check_options(dict(options), f"{place}.options")
         for index, region in enumerate(moved.regions):
             self._check_region(region, f"regions[{index}]")
+        if moved.accelerator is not None:
+            self._check_style(ls.Styling(moved.accelerator), "accelerator")
         for path in moved.paths:  # whatever the above does not know of
             self._check(path, None)
         return moved
@@ -82,9 +84,12 @@ class Fence:
             self.check_options(dict(region.mask), f"{place}.mask")
         for number, styling in enumerate(region.stylings):
             inner = f"{place}.styles[{number}].style" if region.styles else f"{place}.style"
-            for path in styling.files:
-                self._check(path, inner)
-            self._check_name(styling, inner)
+            self._check_style(styling, inner)
+
+    def _check_style(self, styling: ls.Styling, place: str) -> None:
+        for path in styling.files:
+            self._check(path, place)
+        self._check_name(styling, place)
 
     def _check_name(self, styling: ls.Styling, place: str) -> None:
         """A style's name may only be one that is listed: others are looked for as files."""
@@ -121,7 +126,8 @@ class Fence:
 
 def with_paths_of(edit: ls.Edit, asked: ls.Edit) -> ls.Edit:
     """A finished edit, its files named as they were asked for."""
-    return replace(edit, image=asked.image, regions=asked.regions, segments=asked.segments)
+    named = {name: getattr(asked, name) for name in ("image", "regions", "segments", "accelerator")}
+    return replace(edit, **named)
 
 
 def _is_folder(path: Path) -> bool:
