@@ -77,19 +77,23 @@ class Eye:
         if min(image.shape[2:]) < LEAST:
             return []
         with torch.inference_mode():
-            found = [_gram(values, inside) for values in self._features(image)]
+            found = [_gram(values[0], inside) for values in self.features(image)]
         known = [gram for gram in found if gram is not None]
         return known if len(known) == len(BLOCKS) else []
 
-    def _features(self, image: Tensor) -> list[Tensor]:
-        """The outputs [C, h, w] of the blocks."""
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """The outputs [n, C, h, w] of the blocks, of RGB pictures [n, 3, H, W] in [0, 1].
+
+        Raises:
+            PluginError: the packages with the network are not installed, or not as they were.
+        """
         net = self._net
-        x = net._swish(net._bn0(net._conv_stem(image)))
+        x = net._swish(net._bn0(net._conv_stem((pictures - MEAN) / SPREAD)))
         found = []
         for number, block in enumerate(net._blocks[: BLOCKS[-1] + 1]):
             x = block(x)
             if number in BLOCKS:
-                found.append(x[0])
+                found.append(x)
         return found
 
     @cached_property
@@ -120,7 +124,7 @@ class EyeStyle(Eye):
 
 
 def _grey(picture: Pixels, mask: Area, scale: float) -> tuple[Tensor, Tensor]:
-    """The picture as the network takes it, [1, 3, h, w], and the mask, [1, 1, h, w] of 0 and 1."""
+    """The picture in grey, [1, 3, h, w] in [0, 1], and the mask, [1, 1, h, w] of 0 and 1."""
     import cv2
     import numpy as np
     import torch
@@ -132,8 +136,7 @@ def _grey(picture: Pixels, mask: Area, scale: float) -> tuple[Tensor, Tensor]:
         size = round(grey.shape[1] * scale), round(grey.shape[0] * scale)
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
         share = cv2.resize(share, size, interpolation=cv2.INTER_NEAREST)
-    scaled = torch.from_numpy((grey - MEAN) / SPREAD)
-    return scaled.expand(1, 3, -1, -1), torch.from_numpy(share)[None, None]
+    return torch.from_numpy(grey).expand(1, 3, -1, -1), torch.from_numpy(share)[None, None]
 
 
 def _gram(values: Tensor, inside: Tensor) -> Tensor | None:

@@ -216,3 +216,68 @@ def test_a_mask_of_another_size_is_an_error():
 def test_the_yardstick_is_near_one_for_different_textures():
     found = measure.texture_parts(photo(0), hatched(photo(1)))
     assert all(0.3 < part < 5 for part in found)
+
+
+def case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A photo, the same as it should be drawn, and a picture of other things drawn so."""
+    return photo(0), hatched(photo(0)), hatched(photo(1))
+
+
+def test_nothing_came_along_in_what_is_known():
+    plain, truth, style = case()
+    for output in (plain, truth, 0.7 * truth + 0.1):
+        found = measure.things_taken(output, style, [truth, plain], disc(60))
+        assert found == pytest.approx((0, 0), abs=0.02)
+
+
+def test_everything_came_along_where_the_style_picture_is_pasted():
+    plain, truth, style = case()
+    assert measure.things_taken(style, style, [truth, plain], disc(60)) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_blend_is_its_share_of_the_style_picture(share):
+    soft = [cv2.GaussianBlur(photo(seed), (0, 0), 4) for seed in range(3)]
+    plain, truth, style = (0.5 + 0.2 * (one - one.mean()) for one in soft)  # Lab is nearly linear
+    found = measure.things_taken(
+        share * style + (1 - share) * truth, style, [truth, plain], disc(60)
+    )
+    assert found.places == pytest.approx(share, abs=0.05)
+    assert found.segments == pytest.approx(share**2, abs=0.05)
+
+
+def test_other_pictures_have_of_it_what_chance_gives():
+    plain, truth, style = case()
+    found = [
+        measure.things_taken(hatched(photo(seed)), style, [truth, plain], disc(60))
+        for seed in range(2, 26)
+    ]
+    places, segments = np.mean(found, 0)
+    spread = np.std(found, 0) / math.sqrt(len(found))
+    assert abs(places) < 3 * spread[0] < 0.3
+    assert abs(segments) < 3 * spread[1] < 0.6
+
+
+def test_things_in_other_colours_are_seen_by_their_segments():
+    plain, truth, style = case()
+    dyed = cv2.GaussianBlur(style, (0, 0), 3)[..., ::-1] * (-0.8) + 0.9  # light and hue turned
+    found = measure.things_taken(dyed.clip(0, 1), style, [truth, plain], disc(60))
+    assert found.places < 0
+    assert found.segments > 0.3
+
+
+def test_things_are_the_same_however_large_the_pictures_are():
+    plain, truth, style = case()
+    output = 0.5 * style + 0.5 * plain
+    small = measure.things_taken(output, style, [truth, plain], disc(60))
+    large = [
+        cv2.resize(one.astype(np.float32), (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_NEAREST)
+        for one in (output, style, truth, plain, disc(60))
+    ]
+    assert measure.things_taken(*large[:2], large[2:4], large[4]) == pytest.approx(small, abs=0.01)
+
+
+def test_a_place_too_small_for_a_layout_has_none():
+    plain, truth, style = case()
+    found = measure.things_taken(truth, style, [plain], disc(6))
+    assert all(math.isnan(one) for one in found)

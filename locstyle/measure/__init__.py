@@ -1,5 +1,7 @@
 """Weights-free measures of an edit: what was kept, what was restyled, what shows at the border."""
 
+from locstyle.measure.layout import Things as Things
+from locstyle.measure.layout import things_taken as things_taken
 from locstyle.measure.scores import Area as Area
 from locstyle.measure.scores import Picture as Picture
 from locstyle.measure.scores import beyond_recolour as beyond_recolour

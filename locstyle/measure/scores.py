@@ -24,8 +24,8 @@ Area: TypeAlias = NDArray[np.generic] | None  # None: the whole picture
 
 def psnr(one: Picture, other: Picture, mask: Area = None) -> float:
     """Peak signal to noise ratio inside the mask, in dB; inf for equal pictures."""
-    first, second = _unit(one), _unit(other)
-    weight = _weight(mask, first)
+    first, second = unit(one), unit(other)
+    weight = weight_of(mask, first)
     error = float((((first - second) ** 2).mean(2) * weight).sum() / weight.sum())
     return float("inf") if error == 0 else -10 * float(np.log10(error))
 
@@ -37,7 +37,7 @@ def ssim_luminance(one: Picture, other: Picture, mask: Area = None) -> float:
     the mask's border. nan for pictures of fewer than 11 pixels a side.
     """
     first, second = _lightness(one), _lightness(other)
-    weight = _weight(mask, first)
+    weight = weight_of(mask, first)
     if min(first.shape) < 11:
         return float("nan")
     _, similarity = structural_similarity(
@@ -64,7 +64,7 @@ def identical_share(one: Picture, other: Picture, where: Area = None) -> float:
             "give two pictures of one size and depth"
         )
     same = (one == other).reshape(*one.shape[:2], -1).all(-1)
-    return float(same[_weight(where, one) == 1].mean())
+    return float(same[weight_of(where, one) == 1].mean())
 
 
 def colour_distance(
@@ -96,7 +96,7 @@ def texture_parts(
     mask, other_mask = _areas(one, other, mask, other_mask)
     first, second = _lightness(one), _lightness(other)
     return between(
-        describe(first, _weight(mask, first)), describe(second, _weight(other_mask, second))
+        describe(first, weight_of(mask, first)), describe(second, weight_of(other_mask, second))
     )
 
 
@@ -109,9 +109,9 @@ def recolour(
     outside the mask.
     """
     mask, target_mask = _areas(picture, target, mask, target_mask)
-    source, wanted = _unit(picture), _unit(target)
-    inside = _weight(mask, source) > 0.5
-    palette = np.sort(wanted[_weight(target_mask, wanted) > 0.5], axis=0)
+    source, wanted = unit(picture), unit(target)
+    inside = weight_of(mask, source) > 0.5
+    palette = np.sort(wanted[weight_of(target_mask, wanted) > 0.5], axis=0)
     result = source.copy()
     count = int(inside.sum())
     ranks = (np.arange(count) + 0.5) / max(count, 1)
@@ -150,7 +150,7 @@ def edge_agreement(one: Picture, other: Picture, mask: Area = None) -> float:
     contrast as a whole. nan where either picture is flat.
     """
     first, second = _edges(_lightness(one)), _edges(_lightness(other))
-    weight = _weight(mask, first)[..., None]
+    weight = weight_of(mask, first)[..., None]
     norm = np.sqrt((first**2 * weight).sum() * (second**2 * weight).sum())
     return float("nan") if norm == 0 else float((first * second * weight).sum() / norm)
 
@@ -162,7 +162,7 @@ def seam_index(output: Picture, picture: Picture, mask: Area, *, width: int = 2)
     the mean of the next rings inside and outside; the same for the input; their ratio. 1 is no
     more of a border than the photo had, 4 twice its contrast. nan without a border or rings.
     """
-    inside = (_weight(mask, output) > 0.5).astype(np.uint8)
+    inside = (weight_of(mask, output) > 0.5).astype(np.uint8)
     if inside.all():
         return float("nan")
     # signed distance to the border, in pixels: -0.5 and +0.5 for the pixels touching it
@@ -190,7 +190,7 @@ def _border(picture: Picture, distance: Array, width: int) -> float:
     return ring / ((inner + outer) / 2)
 
 
-def _unit(picture: Picture) -> Array:
+def unit(picture: Picture) -> Array:
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"picture: got shape {picture.shape}; give RGB as [H, W, 3]")
     depth = {"uint8": 255, "uint16": 65535}.get(picture.dtype.name, 1)
@@ -198,10 +198,10 @@ def _unit(picture: Picture) -> Array:
 
 
 def _lightness(picture: Picture) -> Array:
-    return np.ascontiguousarray(rgb2lab(np.clip(_unit(picture), 0, 1))[..., 0], np.float32)
+    return np.ascontiguousarray(rgb2lab(np.clip(unit(picture), 0, 1))[..., 0], np.float32)
 
 
-def _weight(mask: Area, picture: NDArray[np.generic]) -> Array:
+def weight_of(mask: Area, picture: NDArray[np.generic]) -> Array:
     if mask is None:
         return np.ones(picture.shape[:2], np.float32)
     if mask.shape != picture.shape[:2]:
@@ -222,12 +222,12 @@ def _areas(one: Picture, other: Picture, mask: Area, other_mask: Area) -> tuple[
 
 
 def _colours(picture: Picture, mask: Area) -> Array:
-    lab = rgb2lab(np.clip(_unit(picture), 0, 1)).reshape(-1, 3)
+    lab = rgb2lab(np.clip(unit(picture), 0, 1)).reshape(-1, 3)
     counts, _ = np.histogramdd(
         np.clip(lab, (0, -80, -80), (100, 80, 80)),
         bins=(8, 8, 8),
         range=((0, 100), (-80, 80), (-80, 80)),
-        weights=_weight(mask, picture).ravel(),
+        weights=weight_of(mask, picture).ravel(),
     )
     return np.asarray(counts / counts.sum(), np.float32)
 

@@ -13,6 +13,7 @@ import locstyle as ls
 from . import baselines
 from .baselines import PASTE_FEATHER, Attempt, Bench
 from .cases import Case
+from .gatys import gatys
 from .results import Kind
 from .settings import Settings
 from .styles import Styles, code_of, setup_seconds
@@ -25,7 +26,7 @@ class Method:
     """A way to style a case.
 
     `encoder` names who makes the styles it is given, if it takes any; `code` changes when a plugin
-    does.
+    does. One that is `spare` runs only where it is asked for by name.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Method:
     run: Run
     encoder: str | None = None
     code: str = ""
+    spare: bool = False
 
     def styles(self, case: Case, styles: Styles) -> list[ls.Style]:
         """One per region."""
@@ -66,7 +68,11 @@ def methods(host: ls.Host, backbone: ls.Backbone, settings: Settings) -> tuple[
         found.append(Method("img2img paste", "baseline", baselines.img2img, chosen))
     else:
         notes.append("img2img paste: no style encoder makes deltas")
-    found += [Method("adain paste", "baseline", baselines.adain), *edits]
+    found.append(Method("adain paste", "baseline", baselines.adain))
+    if "eye" in host.names("metrics"):  # its network is the one that looks
+        code = code_of(host, "metrics", "eye")
+        found.append(Method("gatys", "baseline", gatys, code=code, spare=True))
+    found += edits
     if settings.real is None:
         found += [
             Method("oracle", "ceiling", baselines.oracle),
@@ -130,7 +136,7 @@ def _edits(
 
 
 def _wanted(found: list[Method], names: Sequence[str]) -> list[Method]:
-    """Those asked for by their whole name, or by that of a fusion or an encoder."""
+    """Those asked for by their whole name, or by that of a fusion or an encoder; else the usual."""
     known = {word for one in found for word in (one.name, *one.name.split(" + "))}
     for name in names:
         if name not in known:
@@ -138,4 +144,6 @@ def _wanted(found: list[Method], names: Sequence[str]) -> list[Method]:
                 f"--method {name!r}: no such method; {ls.did_you_mean(name, known)}"
             )
     asked = set(names)
-    return [m for m in found if not asked or asked & {m.name, *m.name.split(" + ")}]
+    if not asked:
+        return [method for method in found if not method.spare]
+    return [m for m in found if asked & {m.name, *m.name.split(" + ")}]
