@@ -146,3 +146,5 @@ def test_low_memory_draws_the_same_and_is_foretold(backbone: UNetBackbone, fusio
     assert not backbone.whereabouts.spares  # on a CPU nothing is anywhere else
     with pytest.raises(RecipeError, match=r"memory: got 'none'; give auto or low"):
         Editor(backbone, Host(), memory="none")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ls.BackboneError, match=r"memory: got 'none'; give auto or low"):
+        ls.load_backbone("mini", memory="none")  # type: ignore[arg-type]

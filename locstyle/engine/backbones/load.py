@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import nn
@@ -47,6 +47,8 @@ def load_backbone(
     Raises:
         BackboneError: nothing is there, it is a pickle, or it is no UNet of that family.
     """
+    if memory not in get_args(Memory):
+        raise BackboneError(f"memory: got {memory!r}; give auto or low")
     chosen = _device(device)
     if dtype == torch.float16 and chosen.type == "cpu":
         warnings.warn(
