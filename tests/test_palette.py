@@ -148,9 +148,9 @@ def test_an_edit_is_coloured_inside_and_identical_outside(
 ) -> None:
     photo = Image.fromarray(np.random.default_rng(0).integers(60, 200, (48, 64, 3), np.uint8))
     region = ls.Region("box:0,0,32,48", style)
-    drawn = tiny_editor.run(ls.Edit(photo, (region,), palette="drawn"))
-    plain = tiny_editor.run(ls.Edit(photo, (region,)))
-    own = tiny_editor.run(ls.Edit(photo, (replace(region, palette=0),)))
+    drawn = tiny_editor.run(ls.Edit(photo, (region,), palette="drawn", steps=2))
+    plain = tiny_editor.run(ls.Edit(photo, (region,), steps=2))
+    own = tiny_editor.run(ls.Edit(photo, (replace(region, palette=0),), steps=2))
     assert np.array_equal(np.asarray(drawn.image), np.asarray(plain.image))
     away = np.abs(np.asarray(own.image, int) - np.asarray(drawn.image, int)).max(axis=2)
     assert away[:, :28].any() and not away[:, 40:].any()
