@@ -258,6 +258,6 @@ def _export(trainee: Trainee, student: Student, how: Distilling, run: Run) -> No
     """Write the averaged weights."""
     with trainee.averaged():
         deltas = student.deltas()
-    meta = {"solver": "ddim", "steps": str(how.steps), "spacing": "trailing"}
+    meta = {"solver": "ddim", "steps": str(how.steps), "spacing": "trailing", "guidance": "kept"}
     meta |= {"minutes": f"{trainee.seconds / 60:.0f}", "trained_steps": str(trainee.step)}
     ls.Style("accelerator", "mini", deltas, meta).save(run.out / "accelerator.safetensors")
