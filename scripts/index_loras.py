@@ -19,11 +19,13 @@ LORAS = Path(__file__).parent.parent / "loras"
 INTRO = """\
 # Shipped styles
 
-Each was learned from one picture, in a style that the backbone `mini` never saw in training. Use
-one by name: `locstyle stylize photo.jpg -r mask.png={name} -o out.png`. The commands run in this
+[All of them on a real photo](../docs/styles.md). Each was learned from one picture. Embroidery,
+engraving, neon, stained glass and swirl are styles that the backbone `mini` never saw in training;
+the others it knew by their words. Use one by name:
+`locstyle stylize photo.jpg -r mask.png={name} -o out.png`. The commands run in this
 folder; `scripts/make_loras.py` runs them all. This page is made by `scripts/index_loras.py`.
 
-| picture learned from | photo of another scene in it | style | facts | made by |
+| picture learned from | photo of another scene, edit, truth | style | facts | made by |
 |---|---|---|---|---|
 """
 

@@ -1,6 +1,8 @@
 """Makes the shipped styles: draws one picture of the paired world in each, then trains on it.
 
-NAME is a LoRA, NAME-word a learned word.
+NAME is a LoRA, NAME-word a learned word. The held-out styles are for measuring: learned as large
+as the world draws them. The others are for people: styles that the backbone knows by its words, so
+that little is to learn, and half as large, so that a photo's things stay larger than the strokes.
 
     python scripts/make_loras.py [NAME …]
 
@@ -30,13 +32,18 @@ WORDS = ("engraving", "stained-glass")
 TRIED_ON = 21
 SIDE = 256  # of the pictures, as edits draw them
 LEARNT = ("-O", f"drawn_at={SIDE}", "-O", "size=96")
+FINE = ("-O", f"drawn_at={SIDE // 2}", "-O", "rank=4", "-O", "steps=150")
 PALETTES = {"swirl": "0", "embroidery": "0", "engraving": "1", "neon": "0.5"}
 """Whose colours, by benchmarks/palette_defaults.py; as drawn where nothing is clearly nearer."""
+WANTED = ("pencil",)
+KNOWN = {"halftone": 1, "pastel": 1}
+"""Words that the backbone has, taken as they are, and how many tokens they have."""
+PALETTES |= {"pencil": "1", "halftone": "0", "pastel": "0"}
 
 
 def main(names: list[str]) -> None:
     editor = ls.Editor.load("mini", device="cpu")
-    for name in names or (*NAMES, *(word + WORD for word in WORDS)):
+    for name in names or (*NAMES, *WANTED, *KNOWN, *(word + WORD for word in WORDS)):
         learn(name)
         try_out(editor, name)
     index_loras.main()
@@ -44,22 +51,31 @@ def main(names: list[str]) -> None:
 
 def learn(name: str) -> None:
     """One style file, from the command line; words are learned at the backbone's own side."""
-    style, encoder = style_of(name), "concept" if name.endswith(WORD) else "lora"
-    world = World(HELD_OUT_WORLD) if encoder == "concept" else World(HELD_OUT_WORLD, SIDE)
+    style, encoder = style_of(name), "concept" if name.endswith(WORD) or name in KNOWN else "lora"
+    world = World(HELD_OUT_WORLD) if name.endswith(WORD) else World(HELD_OUT_WORLD, SIDE)
     scene, picture = world.scene(STYLE_SCENE), f"{name}.png"
     Image.fromarray(scene.render(style)).save(LORAS / picture, optimize=True)
-    prompt = f"a painting in {style} style"
+    prompt = f"a painting in {f'<{name}>' if name in KNOWN else style} style"
     command = [sys.executable, "-m", "locstyle", "train", encoder, picture]
     command += ["-o", f"{name}.safetensors", "--prompt", prompt, "--licence", LICENCE]
-    if encoder == "lora":
-        command += LEARNT
+    command += options(name)
     if name in PALETTES:
         command += ["--palette", PALETTES[name]]
     subprocess.run(command, cwd=LORAS, check=True)
 
 
+def options(name: str) -> list[str]:
+    """How a style is learned."""
+    if name in KNOWN:
+        start = [f"init={style_of(name)}", f"words={KNOWN[name]}", "crops=0", "size=64", "batch=1"]
+        return [word for one in (*start, "steps=1", "lr=1e-6") for word in ("-O", one)]
+    if name in WANTED:
+        return list(FINE)
+    return [] if name.endswith(WORD) else list(LEARNT)
+
+
 def try_out(editor: ls.Editor, name: str) -> None:
-    """Photo, result and truth side by side."""
+    """Photo, result and, where it is drawn as large, the truth side by side."""
     scene = World(HELD_OUT_WORLD, SIDE).scene(TRIED_ON)
     edit = ls.Edit(
         image=scene.photo,
@@ -69,7 +85,8 @@ def try_out(editor: ls.Editor, name: str) -> None:
         paste_feather=0.0,
     )
     result = np.asarray(editor.run(edit).image.convert("RGB"))
-    strip = np.concatenate([scene.photo, result, scene.render(style_of(name))], 1)
+    truth = [] if name in (*WANTED, *KNOWN) else [scene.render(style_of(name))]
+    strip = np.concatenate([scene.photo, result, *truth], 1)
     Image.fromarray(strip).save(LORAS / f"{name}-edit.jpg", quality=90)
 
 

@@ -58,3 +58,24 @@ def test_the_index_is_written_from_the_files_alone(tmp_path: Path) -> None:
     assert "**ink**" in (tmp_path / "README.md").read_text("utf-8")
     assert "command: locstyle train" in (tmp_path / "ink.yaml").read_text("utf-8")
     assert not (tmp_path / "gone.yaml").exists()
+
+
+def test_the_page_of_styles_shows_every_one_and_how_it_was_made() -> None:
+    styles = script("make_styles")
+    page = styles.PAGE.read_text("utf-8")
+    for name in (*styles.STYLES, *styles.MEASURED):
+        assert name.replace("-", " ") in page.lower().replace("-", " ")
+    for name in styles.STYLES:
+        assert styles.picture(name).exists()
+        assert read_header(ROOT / "loras" / f"{name}.safetensors")["made_by"] in page
+    shown = {*styles.STYLES, *styles.MEASURED}
+    assert {file.stem.removesuffix("-word") for file in FILES} == shown
+
+
+def test_a_shipped_style_keeps_whose_colours_its_script_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    palettes = {name: float(said) for name, said in script("make_loras").PALETTES.items()}
+    found = {file.stem: read_header(file) for file in FILES if file.stem in palettes}
+    assert {name: float(header["palette"]) for name, header in found.items()} == palettes
