@@ -1,6 +1,6 @@
 """What do few steps cost an edit, plain and under an accelerator?
 
-    python benchmarks/few_steps.py --out OUT [--accelerator FILE] [--scenes 2]
+    python benchmarks/few_steps.py --out OUT [--accelerator FILE] [--scenes 4]
 
 The published benchmark's scenes of two regions at 256 pixels, edited by `singlepass` with the
 shipped LoRAs and scored as it does; means over regions. "trailing" is the accelerator's
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--accelerator", type=Path, help="of locstyle mini distil")
-    parser.add_argument("--scenes", type=int, default=2)
+    parser.add_argument("--scenes", type=int, default=4)
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
     settings = Settings(out=wanted.out, shipped=True, size=SIZE)
