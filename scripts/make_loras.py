@@ -35,10 +35,11 @@ LEARNT = ("-O", f"drawn_at={SIDE}", "-O", "size=96")
 FINE = ("-O", f"drawn_at={SIDE // 2}", "-O", "rank=4", "-O", "steps=150")
 PALETTES = {"swirl": "0", "embroidery": "0", "engraving": "1", "neon": "0.5"}
 """Whose colours, by benchmarks/palette_defaults.py; as drawn where nothing is clearly nearer."""
-WANTED = ("pencil",)
-KNOWN = {"halftone": 1, "pastel": 1}
+WANTED = ("pencil", "watercolor")
+KNOWN = {"halftone": 1, "pastel": 1, "woodcut": 1, "ink-wash": 2}
 """Words that the backbone has, taken as they are, and how many tokens they have."""
-PALETTES |= {"pencil": "1", "halftone": "0", "pastel": "0"}
+PALETTES |= {"pencil": "1", "woodcut": "1", "ink-wash": "1"}
+PALETTES |= {"halftone": "0", "pastel": "0", "watercolor": "0"}
 
 
 def main(names: list[str]) -> None:

@@ -26,9 +26,15 @@ SIDE, GAP = 256, 8
 STYLES = {
     "pastel": "Slanting chalk, rubbed, in the photo's own colours. Things keep their places; their "
     "edges go into the strokes.",
+    "watercolor": "Soft washes in the photo's own colours, with darker rims. Gentle: of what is "
+    "small, the colour stays and the drawing goes.",
     "halftone": "Round dots, as newspapers print, in the photo's own colours; `palette: 1` takes "
     "the ink of the picture it was made from. Dots close where it is dark, and small bright things "
     "get rings.",
+    "woodcut": "Black outlines and wavy cuts over warm tones of wood. The cuts are right, but the "
+    "cup is a pale ring: it wants things as broad as a mountain.",
+    "ink-wash": "Grey washes, black where the brush stayed. All mood: edges swim, and of the cup "
+    "a bowl is left.",
     "pencil": "Slanting graphite and dark outlines. The hatching is what it should be, but the "
     "outlines wander: at the default the cup is lost, and pebbles lie where it stood. More "
     "`structure` holds things, as it does [faces](faces.md).",
@@ -57,6 +63,10 @@ TAIL = """## The five that are measured
 never shown them in training. [Each on a scene, beside the truth](../loras/README.md).
 
 ![The five on a scene](pictures/styles-measured.jpg)
+
+## Left out
+
+Low poly, as the word that `mini` knows, gave blots and no facet.
 """
 SCENE = (SIDE, 0, 2 * SIDE, SIDE)  # where the edited scene is in loras/NAME-edit.jpg
 PHOTO = (SIDE + GAP, 0, 2 * SIDE + GAP, 171)  # where the photo is in a style's picture
