@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: tests wait for browsers and for commands they start.
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
-.PHONY: demo test results clean
+.PHONY: demo test results photos clean
 
 # What nobody imports need not be compiled.
 INSTALL = $(PYTHON) -m venv $(VENV) && \
@@ -46,6 +46,10 @@ results: $(VENV)/.tested
 	$(BIN)/python scripts/publish_results.py out/bench-24 --as benchmark-results-24
 	$(BIN)/locstyle bench quality -o out/bench-128 --size 128 --scenes 2 $(METHODS)
 	$(BIN)/python scripts/publish_results.py out/bench-128 --as benchmark-results-128
+
+# docs/real-photos.md; goes on where it was stopped.
+photos: $(VENV)/.tested
+	$(BIN)/python scripts/make_photos.py --out out/photos
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info
