@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,22 @@ def test_steps_are_counted_and_seen(slowly: None, tab: Tab) -> None:
     said = tab.page.evaluate("window.said")
     assert any("/6" in text for text, _ in said), said
     assert any(has_picture for _, has_picture in said)
+
+
+def test_a_picture_of_a_step_that_comes_late_does_not_hide_the_result(tab: Tab) -> None:
+    late: list[Any] = []
+    tab.page.route("**/picture", lambda route: late.append(route))
+    style(tab, IN_SKY)
+    finished(tab)
+    shown = tab.pixel("picture", *IN_SKY)
+    assert late
+    for route in late:
+        # One that was called off already is nobody's any more.
+        with contextlib.suppress(Exception):
+            route.continue_()
+    tab.page.wait_for_timeout(1500)
+    assert tab.js("pictures.bitmaps.step") is None
+    assert tab.pixel("picture", *IN_SKY) == shown
 
 
 def test_cancel_keeps_the_last_picture(slowly: None, tab: Tab) -> None:

@@ -97,6 +97,7 @@ async function showStep(id, signal) {
 /** @param {Job} job @param {import('./types').Doc} doc */
 function finished(job, doc) {
   const result = /** @type {Result} */ (job.result);
+  watching.abort(); // a picture of a step that comes late would hide the result
   documents.set(result.id, doc);
   batch(() => {
     store.run.value = null;
