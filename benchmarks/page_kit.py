@@ -107,13 +107,17 @@ def browsing(chromium: str) -> Iterator[Any]:
         browser.close()
 
 
+def tab_of(browser: Any) -> Any:
+    return browser.new_context(viewport={"width": 1280, "height": 820}).new_page()
+
+
 def opened(browser: Any, address: str) -> Any:
-    page = browser.new_context(viewport={"width": 1280, "height": 820}).new_page()
+    page = tab_of(browser)
     page.goto(address, wait_until="commit")
     return page
 
 
-def until(page: Any, code: str, seconds: float = 600) -> Any:
+def until(page: Any, code: str, seconds: float = 300) -> Any:
     """Waits for a value of the page's own; it may not `eval`, so it is asked again and again."""
     ends = time.monotonic() + seconds
     inside = f"window.locstyle && (({{store, pictures, segments}}) => {code})(window.locstyle)"
