@@ -10,11 +10,14 @@ scikit-image, by Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any  # playwright's
 
@@ -48,28 +51,52 @@ def main() -> None:
             page = browser.new_context(viewport=VIEW, color_scheme="dark").new_page()
             page.goto(served.address, wait_until="commit")
             kit.until(page, "segments.labels.value && store.styles.value.length")
-            use(page)
+            use(page, served.process)
 
 
-def use(page: Any) -> None:
+def use(page: Any, server: int) -> None:
     """Marks the regions, gives them their styles, and takes the pictures."""
     for number, (name, style, points) in enumerate(REGIONS, 1):
         page.keyboard.press("n")
         for point in points:
             page.mouse.click(*at(page, *point))
-        page.get_by_label("Name of the region").first.fill(name)
+        page.locator(f".card:nth-last-child({number}) .name").fill(name)
         page.keyboard.press("Enter")
         page.get_by_role("button", name=style, exact=True).click()
         page.mouse.move(2, 2)  # away from the photo: nothing lights up
         if number == len(REGIONS):
-            kit.until(
-                page, "store.run.value?.step?.phase === 'denoise' && pictures.bitmaps.step && 1"
-            )
-            take(page, "page-running.jpg")
+            page.locator(".tiles").evaluate("(one) => (one.scrollTop = 0)")
+            under_way(page)
+            with held(server):
+                take(page, "page-running.jpg")
         kit.until(page, f"store.results.value[0]?.asked.regions.length === {number}")
     kit.until(page, "!store.run.value && !pictures.bitmaps.step && store.estimate.value?.render")
+    page.keyboard.press("n")
+    page.get_by_text("The whole edit").click()
+    page.mouse.move(2, 2)
     page.wait_for_timeout(6000)  # passing notes are gone
     take(page, "page-result.jpg")
+
+
+def under_way(page: Any) -> None:
+    """Waits until a step of a preview is seen; with another seed where it was done too soon."""
+    seen = "store.run.value?.step?.phase === 'denoise' && pictures.bitmaps.step && 1"
+    for _ in range(5):
+        with contextlib.suppress(TimeoutError):
+            kit.until(page, seen, 40)
+            return
+        page.keyboard.press("d")
+    raise TimeoutError("no step of a preview was seen")
+
+
+@contextlib.contextmanager
+def held(process: int) -> Iterator[None]:
+    """A process that goes on afterwards, so that a picture shows what it was at."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def at(page: Any, x: float, y: float) -> tuple[float, float]:
