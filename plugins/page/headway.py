@@ -26,6 +26,7 @@ class Headway:
         self._index = self._total = 0
         self._shares: dict[str, float] = {}
         self._began: float | None = None
+        self._skipped = 0.0  # share of the whole that was kept from before, and took no time
         self._spent, self._last = 0.0, 0.0
 
     def to_dict(self) -> dict[str, Any] | None:
@@ -42,6 +43,7 @@ class Headway:
 
     def enter(self, phase: str) -> None:
         self._phase, self._index, self._total = phase, 0, 0
+        self._began = time.monotonic()
 
     def step(self, step: ls.Step) -> None:
         if self._began is None:
@@ -50,8 +52,10 @@ class Headway:
         share = SHARES.get(step.phase, 1.0)
         self._shares[step.phase] = share * step.index / max(1, step.total)
         if step.phase == "denoise":  # what was kept from before is not done again
-            self._shares.setdefault("invert", SHARES["invert"])
-            self._shares.setdefault("pivot", SHARES["pivot"])
+            for kept in ("invert", "pivot"):
+                if kept not in self._shares:
+                    self._shares[kept] = SHARES[kept]
+                    self._skipped += SHARES[kept]
 
     def picture(self, step: ls.Step) -> bytes | None:
         """A picture of the step as JPEG, where there is one and time for it."""
@@ -73,7 +77,8 @@ class Headway:
         return data.getvalue()
 
     def _left(self, fraction: float) -> float | None:
-        if self._began is None or not fraction > 0.02:
+        done = fraction - self._skipped
+        if self._began is None or not done > 0.02:
             return None
         elapsed = time.monotonic() - self._began
-        return round(elapsed / fraction * (1 - fraction), 1)
+        return round(elapsed / done * (1 - fraction), 1)
