@@ -57,6 +57,7 @@ def test_a_preview_starts_by_itself_after_a_quiet_moment_and_only_for_a_change(t
         lambda it: it.url.endswith("/preview") and it.method == "POST" and asked.append(it.url),
     )
     style(tab, IN_SKY)
+    stage = tab.page.locator("#stage").bounding_box()
     assert asked == []
     finished(tab)
     assert len(asked) == 1
@@ -65,6 +66,7 @@ def test_a_preview_starts_by_itself_after_a_quiet_moment_and_only_for_a_change(t
     tab.page.wait_for_timeout(500)
     assert len(asked) == 1
     assert tab.js("store.results.value[0].kind") == "preview"
+    assert tab.page.locator("#stage").bounding_box() == stage  # the photo stays where it is
     assert tab.js("store.mode.value") == "result"
 
 
@@ -193,6 +195,7 @@ def test_saving_asks_before_it_replaces_and_says_what_was_kept(tab: Tab, tmp_pat
     dialog.get_by_role("button", name="Save").click()
     dialog.get_by_role("button", name="Replace it").click()
     dialog.get_by_text("100.0 % identical").wait_for()
+    assert "lossless" not in dialog.inner_text()
     saved = np.asarray(Image.open(tmp_path / "out.png").convert("RGB"))
     original = np.asarray(Image.open(tmp_path / "photo.png"))
     assert np.array_equal(saved[:60], original[:60])

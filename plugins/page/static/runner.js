@@ -20,17 +20,21 @@ export function Runner() {
     </section>`;
 }
 
+/** What is done now, how far, and how long that will take. @param {import('./types').Step} step */
+export function counted({phase, index, total, seconds_left}) {
+  return `${PHASES[phase] ?? phase}${total > 1 ? ` ${index}/${total}` : ''}${left(seconds_left)}`;
+}
+
 /** @param {{run: NonNullable<typeof store.run.value>}} props */
 function Progress({run: {job, step}}) {
   const name = job.kind === 'render' ? 'Render' : job.kind === 'save' ? 'Save' : 'Preview';
   const isLoading = store.model.value.state === 'loading';
-  const phase = step ? PHASES[step.phase] ?? step.phase
+  const phase = step ? counted(step)
     : isLoading ? `Loading the model ${store.model.value.backbone}` : job.state === 'waiting' ? 'Waiting its turn' : 'Starting';
-  const count = step && step.total > 1 ? ` ${step.index}/${step.total}` : '';
   return html`
     <div class="progress">
       <p class="row">
-        <span class="grow" role="status"><b>${name}</b> · ${phase}${count}${left(step?.seconds_left)}</span>
+        <span class="grow" role="status"><b>${name}</b> · ${phase}</span>
         <button type="button" class="quiet" onClick=${cancel} title="Cancel (Esc)">Cancel</button>
       </p>
       <progress max="1" value=${step?.fraction ?? undefined} aria-label=${`${name}: progress`}></progress>

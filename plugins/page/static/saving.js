@@ -3,7 +3,8 @@ import {html, useEffect, useState} from './ui.js';
 import {Refusal, listen, send} from './api.js';
 import {Dialog} from './fields.js';
 import {Problems} from './regions.js';
-import {duration, left} from './shelf.js';
+import {counted} from './runner.js';
+import {duration} from './shelf.js';
 import {drawn, isCurrent} from './running.js';
 import * as store from './store.js';
 
@@ -61,9 +62,9 @@ export function SaveDialog() {
           </p>` : html`
           <${Problems} problems=${problem ? [problem] : undefined} />
           ${step && html`<progress max="1" value=${step.step?.fraction} aria-label="Saving"></progress>
-            <p class="row"><span class="grow" role="status">${step.step ? `${step.step.phase} ${step.step.index}/${step.step.total}${left(step.step.seconds_left)}` : 'Starting'}</span>
+            <p class="row"><span class="grow" role="status">${step.step ? counted(step.step) : 'Starting'}</span>
             <button type="button" class="quiet" onClick=${() => send(`jobs/${step.id}/cancel`)}>Cancel</button></p>`}
-          ${saved && html`<p class="good" role="status">Saved ${saved.path} · ${saved.words}${saved.is_exact ? '' : `; ${saved.format} is not lossless`}</p>`}
+          ${saved && html`<p class="good" role="status">Saved ${saved.path} · ${saved.words}${saved.is_exact || saved.outside_identical !== null ? '' : `; ${saved.format} is not lossless`}</p>`}
           <p class="row end" key="save">
             <button type="button" onClick=${close}>${saved ? 'Done' : 'Not now'}</button>
             ${!saved && html`<button type="submit" class="main" disabled=${Boolean(step)}>Save${expected()}</button>`}
