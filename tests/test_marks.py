@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -238,3 +240,20 @@ def test_a_trigger_is_no_mark(backbone: UNetBackbone) -> None:
     text, _ = region_texts(edit, [[style]], reading, backbone.schedule(2), 0)
     assert isinstance(text, ls.Text)
     assert torch.equal(text.states, backbone.text("x (y) [z] of a").states)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a" + " " * 300_000 + "b",
+        "a:" + "1" * 300_000,
+        "(a" * 100_000 + ":1)" * 100_000,
+        "(a[b" * 60_000,
+    ],
+    ids=["spaces", "digits", "nested", "open"],
+)
+def test_marks_of_any_text_are_read_at_once(prompt: str) -> None:
+    start = time.process_time()
+    with suppress(ls.RecipeError):  # weighs too much, of those that stay open
+        read_marks(prompt)
+    assert time.process_time() - start < 5

@@ -19,8 +19,9 @@ STEP = 1.1
 MOST = 10.0
 """The largest weight, either way; beyond, nothing is a picture any more."""
 
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
-_WEIGHT = r":\s*(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+))\s*\)"
+# Both are read in time linear in the text: spaces from where they begin, digits in one way.
+_BREAK = re.compile(r"(?:(?<!\s)\s+)?\bBREAK\b\s*")
+_WEIGHT = r":\s*(?P<weight>[-+]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)"
 _MARK = rf"\\(?P<escaped>[()\[\]\\])|{_WEIGHT}|(?P<mark>[()\[\]])"
 
 
@@ -29,6 +30,14 @@ class Stretch(NamedTuple):
 
     text: str
     weight: float = 1.0
+
+
+class _Span(NamedTuple):
+    """Texts from number `start` to before `stop` that a pair of marks multiplies by `factor`."""
+
+    start: int
+    stop: int
+    factor: float
 
 
 Parts = list[list[Stretch]]
@@ -75,29 +84,42 @@ def escaped(text: str) -> str:
 
 def _pieces(prompt: str, words: Collection[str]) -> list[Stretch]:
     """The prompt's texts with their weights, as long as they can be."""
-    pieces: list[Stretch] = []
-    opened: dict[str, list[int]] = {"(": [], "[": []}  # how many pieces stand before each
-
-    def weigh(start: int, factor: float) -> None:
-        pieces[start:] = [Stretch(text, weight * factor) for text, weight in pieces[start:]]
-
+    texts: list[str] = []
+    opened: dict[str, list[int]] = {"(": [], "[": []}  # how many texts stand before each
+    spans: dict[str, list[_Span]] = {"(": [], "[": []}
     for text, mark, weight in _tokens(prompt, words):
         if mark in opened:
-            opened[mark].append(len(pieces))
+            opened[mark].append(len(texts))
         elif mark == ")" and opened["("]:
-            weigh(opened["("].pop(), weight)
+            spans["("].append(_Span(opened["("].pop(), len(texts), weight))
         elif mark == "]" and opened["["]:
-            weigh(opened["["].pop(), 1 / STEP)
+            spans["["].append(_Span(opened["["].pop(), len(texts), 1 / STEP))
         else:
-            pieces.append(Stretch(text))
-    for start in opened["("]:
-        weigh(start, STEP)
-    for start in opened["["]:
-        weigh(start, 1 / STEP)
+            texts.append(text)
+    for mark, factor in (("(", STEP), ("[", 1 / STEP)):
+        spans[mark] += (_Span(start, len(texts), factor) for start in opened[mark])
     found: list[Stretch] = []
-    for piece in pieces:
-        _add(found, piece)
+    both = (_factors(one, len(texts)) for one in spans.values())
+    for text, rounds, squares in zip(texts, *both, strict=True):
+        _add(found, Stretch(text, rounds * squares))
     return found
+
+
+def _factors(spans: Collection[_Span], count: int) -> Iterator[float]:
+    """What spans, apart or inside each other, multiply each of so many texts by, in linear time."""
+    to_come = sorted((one for one in spans if one.start < one.stop), key=_outer_last)
+    around = [(count, 1.0)]  # where each ends, and the product up to it
+    for index in range(count):
+        while around[-1][0] <= index:
+            around.pop()
+        while to_come and to_come[-1].start == index:
+            one = to_come.pop()
+            around.append((one.stop, around[-1][1] * one.factor))
+        yield around[-1][1]
+
+
+def _outer_last(span: _Span) -> tuple[int, int]:
+    return -span.start, span.stop
 
 
 def _tokens(prompt: str, words: Collection[str]) -> Iterator[tuple[str, str, float]]:
