@@ -190,6 +190,9 @@ def test_what_cannot_be_one_is_refused_before_the_first_row(editor: Editor, tmp_
     refused(str(tmp_path / "a.png"), "is a picture; give a LoRA file")
     refused(fast.with_meta(solver="euler"), "asks for '3' steps of 'euler'")
     refused(fast.with_meta(steps="9999"), "asks for '9999' steps")
+    refused(fast.with_meta(guidance="some"), "asks for guidance 'some'; this locstyle knows kept")
+    unspaced = {name: value for name, value in fast.meta.items() if name != "spacing"}
+    refused(replace(fast, meta=unspaced), "its header lacks spacing")
     refused(fast, "learns how to come back", fusion=Fusing("vct", options={"source": "pivot"}))
     reference = Fusing("diffstyler", preset="reference")
     refused(fast, "inverts in 999 steps", fusion=reference)

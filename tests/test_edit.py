@@ -225,6 +225,12 @@ def changed(path: str, value: object) -> dict[str, object]:
         ("regions.0.window", 0.5, "regions[0].window: got 0.5; give [start, end]"),
         ("regions.0.feather", -1, "regions[0].feather: got -1; give a number ≥ 0"),
         ("regions.0.prompt", 4, "regions[0].prompt: got 4; give a text"),
+        (
+            "regions.0.negative",
+            "\udce9",
+            "regions[0].negative: got '\\udce9'; give a text in UTF-8",
+        ),
+        ("prompt", "a \ud83d", "prompt: got 'a \\ud83d'; give a text in UTF-8"),
         ("image", "", "image: got ''; give a picture file"),
         ("image", ["a"], "image: got ['a']"),
         ("steps", 0, "steps: got 0; give a whole number in [1, 999]"),

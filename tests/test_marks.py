@@ -257,3 +257,10 @@ def test_marks_of_any_text_are_read_at_once(prompt: str) -> None:
     with suppress(ls.RecipeError):  # weighs too much, of those that stay open
         read_marks(prompt)
     assert time.process_time() - start < 5
+
+
+def test_of_a_text_that_is_far_too_long_a_warning_quotes_some() -> None:
+    reading = Reading(tiny_backbone(), WINDOWS)
+    with pytest.warns(ls.LocstyleWarning, match=r"prompt: longer than 4 times .* words\)$") as said:
+        reading.text("a b c d " * 5000, "prompt")
+    assert len(str(said[0].message)) < 300

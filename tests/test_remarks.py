@@ -50,6 +50,7 @@ def second(edit: ls.Edit, **given: object) -> ls.Edit:
     [
         ("a [sky:sea:0.5]", "'[sky:sea:0.5]' has no meaning here"),
         ("a [sky|sea]", "'[sky|sea]' has no meaning here"),
+        ("a (sky:1,3)", "'(sky:1,3)' has no meaning here"),
         ("a sky AND a house", "'AND' has no meaning here"),
         ("a sky <lora:ink:0.8>", "'<lora:ink:0.8>' has no meaning here"),
         ("a sky in <ink>", "'<ink>' has no meaning here"),

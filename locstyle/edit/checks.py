@@ -92,6 +92,16 @@ PROMPTS = (WEIGHTED := "weighted", PLAIN := "plain")
 """How prompts are read: with their marks understood and as long as they are, or as they stand."""
 
 
+def prompt(value: object, where: str) -> str:
+    """A text of whole characters, which half a pair of UTF-16, or a byte in no encoding, is not."""
+    said = text(value, where)
+    try:
+        said.encode()
+    except UnicodeEncodeError as error:
+        raise refusal(where, value, "a text in UTF-8") from error
+    return said
+
+
 def mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise refusal(where, value, "a mapping of keys to values")

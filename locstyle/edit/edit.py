@@ -98,8 +98,8 @@ class Edit:
         set_field(self, "segmenter", chosen(Segmenting, self.segmenter, "segmenter"))
         segments = None if self.segments is None else checks.file(self.segments, "segments", _LIST)
         set_field(self, "segments", segments)
-        set_field(self, "prompt", checks.text(self.prompt, "prompt"))
-        set_field(self, "negative", checks.text(self.negative, "negative"))
+        set_field(self, "prompt", checks.prompt(self.prompt, "prompt"))
+        set_field(self, "negative", checks.prompt(self.negative, "negative"))
         if self.prompts not in (None, *checks.PROMPTS):
             raise checks.refusal("prompts", self.prompts, " or ".join(checks.PROMPTS))
         if self.accelerator is not None:

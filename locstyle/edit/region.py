@@ -75,8 +75,9 @@ class Region:
     def __post_init__(self) -> None:
         set_field(self, "mask", _mask(self.mask))
         set_field(self, "strength", checks.number(self.strength, "strength", 0, 2))
-        set_field(self, "prompt", checks.text_or_none(self.prompt, "prompt"))
-        set_field(self, "negative", checks.text_or_none(self.negative, "negative"))
+        for name in ("prompt", "negative"):
+            said = getattr(self, name)
+            set_field(self, name, None if said is None else checks.prompt(said, name))
         set_field(self, "window", read_window(self.window))
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)

@@ -22,6 +22,7 @@ _FOREIGN = {
     re.compile(r"<(?:lora|lyco|hypernet):[^<>]*>"): "give the file as the style of a region",
     re.compile(r"\[[^\[\]]*:\s*[\d.]+\s*\]"): "the window of a style says when it acts",
     re.compile(r"\[[^\[\]]*\|[^\[\]]*\]"): "give two styles with a window each",
+    re.compile(r"\([^()]*:\s*[-+]?\d+,\d+\s*\)"): "weights have a point, as in (word:1.3)",
     re.compile(r"\bAND\b"): "each region may have a prompt of its own",
 }
 _WORD = re.compile(r"<[^<>\s:]+>")

@@ -75,9 +75,9 @@ def settle(edit: Edit, fusion: Fusion, backbone: Backbone, tempo: Tempo | None =
     settled = asked(edit, fusion, tempo)
     most = LCM_LEVELS if settled.spacing == "lcm" else len(backbone.alphas) - 1
     if settled.steps > most:
-        raise RecipeError(
-            f"got {settled.steps}; backbone {backbone.name!r} takes 1 to {most}", place="steps"
-        )
+        lcm = settled.spacing == "lcm"
+        whose = "LCM's spacing" if lcm else f"backbone {backbone.name!r}"
+        raise RecipeError(f"got {settled.steps}; {whose} takes 1 to {most}", place="steps")
     return settled
 
 

@@ -33,6 +33,10 @@ WINDOWS = 4
 all of theirs divide, which is 12 with these."""
 
 
+FEW, LONGEST = 12, 120
+"""Words, and characters, that a warning quotes of what was cut."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How a backbone is given prompts: in so many `windows` with marks in them understood, or with
@@ -65,7 +69,7 @@ class Reading:
                 text = self.backbone.text(prompt, words, deltas, windows=self.windows)
         if text.cut:
             room = "" if self.windows is None or self.windows == 1 else f"{self.windows} times "
-            said = f"longer than {room}the text window; cut: {text.cut!r}"
+            said = f"longer than {room}the text window; cut: {_in_short(text.cut)}"
             warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
         return text
 
@@ -82,6 +86,13 @@ class Reading:
             return None
         say = self.backbone.text
         return say(said, words, deltas) if deltas else say(said, words)
+
+
+def _in_short(cut: str) -> str:
+    """The words that were cut, and of many the first and how many more they are."""
+    words = cut.split()
+    start = " ".join(words[:FEW])[:LONGEST]
+    return repr(cut) if start == cut else f"{start!r} … ({len(words)} words)"
 
 
 def region_texts(

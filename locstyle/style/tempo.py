@@ -73,10 +73,14 @@ def _names(meta: Mapping[str, str], path: Path | None) -> Iterator[str]:
 
 def _own(meta: Mapping[str, str]) -> Tempo:
     missing = [key for key in _OWN if key not in meta]
-    if missing:
+    if missing == list(_OWN):
         raise StyleError(
             "is a style, and no accelerator: its header says neither solver nor steps; give it to "
             "a region"
+        )
+    if missing:
+        raise StyleError(
+            f"its header lacks {', '.join(missing)}; an accelerator's says {', '.join(_OWN)}"
         )
     solver, steps, spacing = meta["solver"], meta["steps"], meta["spacing"]
     counts = steps.isdecimal() and 1 <= int(steps) <= LCM_LEVELS
@@ -86,6 +90,10 @@ def _own(meta: Mapping[str, str]) -> Tempo:
             f"its header asks for {steps[:20]!r} steps of {solver[:20]!r}, spaced "
             f"{spacing[:20]!r}; this locstyle knows 1 to {LCM_LEVELS} of {', '.join(SOLVERS)}, "
             f"spaced {', '.join(spacings)}"
+        )
+    if meta["guidance"] not in ("kept", "off"):
+        raise StyleError(
+            f"its header asks for guidance {meta['guidance'][:20]!r}; this locstyle knows kept, off"
         )
     made_by, guided = meta.get("encoder", "its own"), meta["guidance"] == "kept"
     return Tempo(made_by, solver, int(steps), spacings[spacing], guided)  # type: ignore[arg-type]  # one of them
