@@ -83,7 +83,7 @@ def test_a_key_stands_for_the_edits_a_regions_or_every_regions():
         ("sead", "did you mean 'seed'"),
         ("3.style", "N from 1 to 2"),
         ("1.stile", "did you mean 'style'"),
-        ("image", "no such key; known: detail, feather, fusion"),
+        ("image", "no such key; known: accelerator, backbone_config, detail, feather"),
         ("backbone", "no such key"),
         ("fusion.guidance", "fusion.options.NAME"),
         ("fusion.options", "fusion.options.NAME"),

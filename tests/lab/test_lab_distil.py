@@ -64,6 +64,7 @@ def test_the_teacher_is_the_backbone_without_what_is_learned(mini: ls.Backbone) 
             assert torch.equal(mini.predict(one.noisy, one.steps, one.states), plain)
 
 
+@pytest.mark.slow
 def test_distilling_writes_an_accelerator_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

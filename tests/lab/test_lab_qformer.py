@@ -123,6 +123,7 @@ def test_only_what_is_new_learns(known: Seen) -> None:
     assert known.backbone.weights_digest() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_probes")
 def test_training_writes_weights_and_goes_on(run: Run, known: Seen) -> None:
     train_qformer.train_qformer(run, SMALL, STAGES)

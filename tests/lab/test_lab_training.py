@@ -180,6 +180,7 @@ def test_text_encoder_learns_a_larger_vocabulary_without_forgetting(trained: Run
     assert torch.allclose(*rows, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_written_pipeline_paints_a_prompt(trained: Run) -> None:
     from locstyle_lab.pipeline import Pipeline, sample
 

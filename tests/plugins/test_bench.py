@@ -33,7 +33,7 @@ from locstyle.cli import main
 from locstyle.testing import random_style, tiny_backbone
 
 # The tiny backbone reads letter by letter, and no more than 16 of them.
-pytestmark = pytest.mark.filterwarnings("ignore:.*longer than the text window")
+pytestmark = pytest.mark.filterwarnings("ignore:.*longer than .*the text window")
 TIMED = {"seconds", "memory", "setup_seconds"}
 
 
