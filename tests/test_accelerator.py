@@ -156,6 +156,7 @@ def test_steps_solver_and_spacing_follow_the_file_unless_the_edit_says(editor: E
         ("Hyper-SD15-8steps-lora", {}, ("Hyper-SD", "ddim", 8, "trailing", False)),
         ("Hyper-SD15-12steps-CFG-lora", {}, ("Hyper-SD", "ddim", 12, "trailing", True)),
         ("sdxl_lightning_4step_lora", {}, ("Lightning", "ddim", 4, "trailing", False)),
+        ("sdxl_lightning_8step_lora", {}, ("Lightning", "ddim", 8, "trailing", False)),
         ("dmd2_sdxl_4step_lora_fp16", {}, ("DMD2", "lcm", 4, "trailing", False)),
         ("x", {"ss_output_name": "my_lightning_2steps"}, ("Lightning", "ddim", 2, "trailing", 0)),
         ("fast", {}, ("", "lcm", 8, "lcm", False)),

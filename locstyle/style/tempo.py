@@ -37,7 +37,7 @@ _KINDS: tuple[tuple[str, Tempo], ...] = (
     (r"lightning", Tempo("Lightning", "ddim", 4, "trailing")),  # arXiv:2402.13929
     (r"lcm", Tempo("LCM", "lcm", 8, "lcm")),  # arXiv:2311.05556
 )
-_STEPS = re.compile(r"(\d{1,2})[-_ ]?steps?\b")
+_STEPS = re.compile(r"(?<!\d)(\d{1,2})[-_ ]?steps?(?![a-z])")
 _SAID = ("ss_output_name", "modelspec.title")
 _OWN = ("solver", "steps", "spacing", "guidance")
 
