@@ -9,7 +9,7 @@ from typing import Any
 from locstyle.edit.recipe import to_yaml
 from locstyle.errors import StyleError
 from locstyle.inspection import Inspection, inspect_file
-from locstyle.kinds import NAMES
+from locstyle.kinds import ACCELERATOR, NAMES
 
 PREVIEW = "preview.png"
 """What the picture beside a card is called."""
@@ -37,7 +37,8 @@ def card(path: Path) -> str:
 def _head(found: Inspection) -> dict[str, Any]:
     """What hubs sort by: licence, tags and the prompt."""
     what = "textual-inversion" if "words" in found.kind.name else "lora"
-    head: dict[str, Any] = {"tags": [what, "style", "image-to-image", "locstyle"]}
+    use = "accelerator" if found.kind.name == ACCELERATOR else "style"
+    head: dict[str, Any] = {"tags": [what, use, "image-to-image", "locstyle"]}
     if licence := found.says.get("licence"):
         if re.fullmatch(r"[a-z0-9.+-]+", licence.lower()):  # as hubs name them
             head["license"] = licence.lower()
@@ -58,7 +59,10 @@ def _facts(found: Inspection) -> str:
 
 def _command(path: Path, found: Inspection) -> str:
     backbone = " --backbone CHECKPOINT" if found.kind.family in NAMES else ""
-    return f"```sh\nlocstyle stylize photo.jpg -r sky.png={path.name}{backbone} -o out.png\n```"
+    style = f"-r sky.png={path.name}"
+    if found.kind.name == ACCELERATOR:
+        style = f"-r sky.png=STYLE --accelerator {path.name}"
+    return f"```sh\nlocstyle stylize photo.jpg {style}{backbone} -o out.png\n```"
 
 
 def _plain(text: str) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 from locstyle.errors import BackboneError, StyleError
 from locstyle.files import PICTURES, Contents, bounds, is_folder, read_contents, read_text
-from locstyle.kinds import FAMILIES, NAMES, Kind, is_embedding, kind_of
+from locstyle.kinds import ACCELERATOR, FAMILIES, NAMES, Kind, is_embedding, kind_of
 from locstyle.style.header import file_of, unreadable
 from locstyle.style.keys import form_of, is_text_key, part_of, reason, spellings
 from locstyle.style.preview import opened
+from locstyle.style.tempo import Tempo, tempo_of
 
 TAGS = 5
 """How many of the words a LoRA was trained with are told, the most frequent ones."""
@@ -87,7 +88,8 @@ def inspect_file(path: str | Path) -> Inspection:
     kind = kind_of(contents)
     is_lora = kind.use == "style" and "locstyle.format" not in contents.meta
     keys = _keys(contents) if is_lora and not is_embedding(contents.shapes) else {}
-    return Inspection(str(path), kind, _use(kind), contents.bytes, _says(contents), keys)
+    use = _use(kind, _tempo(kind, contents, file if file == path else path / path.name))
+    return Inspection(str(path), kind, use, contents.bytes, _says(contents), keys)
 
 
 def _folder(path: Path) -> Inspection:
@@ -115,11 +117,26 @@ def _config(path: Path) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _use(kind: Kind) -> str:
+def _tempo(kind: Kind, contents: Contents, path: Path) -> Tempo | None:
+    """What it is made for as an accelerator, if its header or its name tells that it is one."""
+    if kind.use != "style" or is_embedding(contents.shapes):
+        return None
+    try:
+        tempo = tempo_of(contents.meta, path)
+    except StyleError:  # our own styles, and headers that `--accelerator` refuses
+        return None
+    return tempo if tempo.kind else None
+
+
+def _use(kind: Kind, tempo: Tempo | None) -> str:
     if kind.use == "backbone":
         return "--backbone FILE"
+    few = tempo and f"--accelerator FILE: {tempo.steps} steps of {tempo.solver}"
+    if few and kind.name == ACCELERATOR:
+        return few
     if kind.use == "style":
-        return "as a style of a region: --region MASK=FILE"
+        style = "as a style of a region: --region MASK=FILE"
+        return f"{style}; if it is {tempo.kind}'s, {few}" if tempo else style
     return f"none here; {kind.hint}" if kind.hint else "none here"
 
 

@@ -46,6 +46,9 @@ WORDS = 64
 
 _LAYER = re.compile(r"\.(weight|bias|alpha|scale|diff|diff_b)$|lora|_norm$|^(v_pred|ztsnr|edm_)")
 
+ACCELERATOR = "an accelerator of locstyle's own"
+"""What our own file is called that says how many steps of which solver it is made for."""
+
 UNKNOWN = Kind("a file whose tensors are of no kind that locstyle knows")
 _LORA_HINT = "as a style of a region: --region MASK=FILE"
 _PART_HINT = "give a diffusers folder with all parts, or a full checkpoint"
@@ -110,7 +113,8 @@ def kind_of(contents: Contents) -> Kind:
     """What a file with this header is."""
     keys = list(contents.shapes)
     if "locstyle.format" in contents.meta:
-        return Kind("a style of locstyle's own", "style", contents.meta.get("family", ""))
+        name = ACCELERATOR if "solver" in contents.meta else "a style of locstyle's own"
+        return Kind(name, "style", contents.meta.get("family", ""))
     for sign, name in _CONTROL:
         if _any(sign, keys):
             return Kind(name)

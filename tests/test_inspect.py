@@ -171,3 +171,19 @@ def test_a_form_beside_two_factors_is_named_and_counted(tmp_path: Path) -> None:
     assert "LoHa" in found.says["form"] and "T-LoRA" in found.says["form"]
     assert found.keys["sd1"]["applied"] == 5
     assert any("T-LoRA" in what for what in found.keys["sd1"])
+
+
+def test_an_accelerator_is_said_to_be_one(tmp_path: Path) -> None:
+    said = {"solver": "ddim", "steps": "3", "spacing": "trailing", "guidance": "off"}
+    own = random_style(tiny_backbone(), 1).with_meta(**said).save(tmp_path / "fast.safetensors")
+    found = inspect_file(own)
+    assert found.kind.name == "an accelerator of locstyle's own"
+    assert found.use == "--accelerator FILE: 3 steps of ddim"
+    card = CliRunner().invoke(main, ["card", str(own)]).stdout
+    assert " -r sky.png=STYLE --accelerator fast.safetensors " in card
+    assert yaml.safe_load(card.split("---")[1])["tags"][1] == "accelerator"
+    other = inspect_file(lora(tmp_path / "sdxl_lightning_2step_lora.safetensors"))
+    assert other.use == (
+        "as a style of a region: --region MASK=FILE; "
+        "if it is Lightning's, --accelerator FILE: 2 steps of ddim"
+    )
