@@ -46,14 +46,20 @@ NASA = "NASA, in the public domain"
 SHOTS = (
     Shot("coffee", "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0",
          "a cup of coffee on a table", {4: "watercolor", 1: "pencil"},
-         "the default draws a cloud onto the table, from the picture its pencil was learned from; "
-         "only `diffstyler` hatches all of it, the untrained ones turn wood into lines of wood; "
-         "the saucer's reflections are gone, and its shadow, which the mask left out, stays a "
-         "photo."),
+         "the default draws cracks and a cloud onto the table, the cloud from the picture its "
+         "pencil was learned from; `diffstyler` hatches most evenly, the untrained ones turn wood "
+         "into lines of wood; the saucer's reflections are gone, and its shadow, which the mask "
+         "left out, stays a photo."),
     Shot("astronaut", NASA, "a portrait of a woman", {4: "watercolor", 1: "pencil"},
          "the mask takes half of a space shuttle for background and half of the suit for the "
-         "suit, and the default makes hooks of the shuttle; on the bare wall it leaves grey "
-         "instead of hatching; the badge loses its writing under every fusion."),
+         "suit, and the default makes hooks of the shuttle; the watercolor is pale under all but "
+         "`magicstyle`, and the badge loses its writing."),
+    Shot("rocket", "SpaceX, released into the public domain", "a rocket at night", {3: "swirl"},
+         "the default's strokes keep the night's blue and blur the tips of the masts; `magicstyle` "
+         "hangs the picture's meadow and house into the sky, `vct` rules it into lines."),
+    Shot("chelsea", "Stéfan van der Walt, CC0", "a cat", {2: "embroidery"},
+         "the mask takes the wall behind for fur, and the LoRAs' stitches are seams as wide as an "
+         "ear, across whiskers and the outline of the head; `deadiff` has the finest thread."),
 )  # fmt: skip
 WAYS = {
     "recolour": "recoloured",
@@ -62,7 +68,7 @@ WAYS = {
     "singlepass + lora": "singlepass, LoRAs (the default)",
     "diffstyler + lora": "diffstyler, LoRAs",
     "magicstyle + reference": "magicstyle, pictures",
-    "vct + concept": "vct, words",
+    "vct + concept": "vct, words mini knows",
     "deadiff + qformer": "deadiff, looks at pictures",
 }
 HEAD = """# Real photos
@@ -83,7 +89,7 @@ than the pictures.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "out/photos")
-    parser.add_argument("--side", type=int, default=160, help="of the photos, in pixels")
+    parser.add_argument("--side", type=int, default=256, help="of the photos, in pixels")
     wanted = parser.parse_args()
     out = wanted.out / str(wanted.side)
     editor = ls.Editor.load("mini", device="cpu")
