@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from locstyle import StyleError
+from locstyle import RecipeError, StyleError
 from locstyle.engine.backbones.unet import UNetBackbone
 from locstyle.testing import CONTEXT
 
@@ -113,3 +113,9 @@ def test_word_vectors_are_a_copy_of_the_tables(backbone: UNetBackbone) -> None:
     found.zero_()
     assert not torch.equal(backbone.word_vectors("hut"), found)
     assert backbone.word_vectors("").shape == (0, CONTEXT)
+
+
+def test_half_a_character_is_refused(backbone: UNetBackbone) -> None:
+    for windows in ({}, {"windows": 2}):
+        with pytest.raises(RecipeError, match=r"prompt: got 'a \\udce9'; give a text in UTF-8"):
+            backbone.text("a \udce9", **windows)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from locstyle.engine.backbones.marks import Parts, Stretch
-from locstyle.errors import StyleError
+from locstyle.errors import RecipeError, StyleError, shown
 
 Words = Mapping[str, Tensor]
 """Vectors [n, dim] by placeholder, such as "<ink>"."""
@@ -137,7 +137,15 @@ def spell(tokenizer: Any, prompt: str, words: Words, window: int) -> Spelling:
 
 
 def numbers(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text without its two ends."""
+    """The tokens of a text without its two ends.
+
+    Raises:
+        RecipeError: a text with what is no character: half a pair of UTF-16, a byte in no encoding.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RecipeError(f"prompt: got {shown(text)}; give a text in UTF-8") from error
     ids: list[int] = tokenizer(
         text, add_special_tokens=False, truncation=False, verbose=False
     ).input_ids
