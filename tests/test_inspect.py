@@ -182,6 +182,8 @@ def test_an_accelerator_is_said_to_be_one(tmp_path: Path) -> None:
     card = CliRunner().invoke(main, ["card", str(own)]).stdout
     assert " -r sky.png=STYLE --accelerator fast.safetensors " in card
     assert yaml.safe_load(card.split("---")[1])["tags"][1] == "accelerator"
+    with pytest.raises(ls.BackboneError, match=r"an accelerator .*--accelerator FILE"):
+        ls.Editor.load(str(own))
     other = inspect_file(lora(tmp_path / "sdxl_lightning_2step_lora.safetensors"))
     assert other.use == (
         "as a style of a region: --region MASK=FILE; "

@@ -18,7 +18,7 @@ from locstyle.engine.backbones.accepted import check_scheduler, check_unet
 from locstyle.engine.backbones.checkpoint import Parts, quietly
 from locstyle.errors import BackboneError
 from locstyle.files import Contents, bounds, is_file, is_folder, read_contents, read_text
-from locstyle.kinds import Kind, kind_of
+from locstyle.kinds import ACCELERATOR, Kind, kind_of
 
 KNOWN = Path(__file__).with_name("known")
 """Configurations by family, and CLIP's tokenizer, which all of them have."""
@@ -79,9 +79,11 @@ def _folder(
 ) -> Path:
     """The folder of the configuration that a file wants."""
     if kind.use == "style":
+        there = "a style goes to a region, --region MASK=FILE"
+        if kind.name == ACCELERATOR:
+            there = "it goes beside the regions, --accelerator FILE"
         raise BackboneError(
-            f"backbone: {str(path)!r} is {kind.name}; a style goes to a region, --region "
-            "MASK=FILE, beside a backbone of its family"
+            f"backbone: {str(path)!r} is {kind.name}; {there}, with a backbone of its family"
         )
     if kind.use == "none":
         hint = f"; {kind.hint}" if kind.hint else ""
