@@ -28,8 +28,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	@mkdir -p out
+	$(BIN)/mypy >out/mypy.txt 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal; tests=$$?; \
+	wait $$types; types=$$?; cat out/mypy.txt; exit $$((tests | types))
 
 BASE := --method input --method recolour --method "img2img paste" --method "adain paste" \
 	--method oracle --method redrawn --method "singlepass + lora"

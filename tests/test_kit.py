@@ -30,7 +30,13 @@ SHORT = {"lora": {"steps": 2, "crops": 2, "rank": 2}, "concept": {"steps": 2, "c
 """Options that make a training short."""
 
 
-@pytest.mark.parametrize("name", HOST.names("fusions"))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("deadiff", "vct") else [])
+        for name in HOST.names("fusions")
+    ],
+)
 def test_our_fusions_pass(name: str) -> None:
     check_fusion(HOST.find("fusions", name).factory)
 

@@ -95,7 +95,7 @@ def met(model: UNetBackbone, second: Callable[[], object]) -> Iterator[Callable[
 
 
 @pytest.mark.parametrize("phase", ["invert", "denoise"])
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_two_threads_that_meet_in_the_middle_get_what_each_gets_alone(
     editor: ls.Editor, model: UNetBackbone, phase: str, shared: bool
 ) -> None:

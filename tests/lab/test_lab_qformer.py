@@ -162,6 +162,7 @@ def test_a_sheet_shows_references_and_what_they_give(
     assert not np.array_equal(painted.styled, again.styled)
 
 
+@pytest.mark.slow
 def test_shipped_weights_tell_styles_from_scenes(known: Seen) -> None:
     """Styles never learned: two scenes in one style are nearer than one scene in two."""
     encoder, world = QFormer(), World(5000, 128)
