@@ -53,7 +53,7 @@ def some(parts: st.SearchStrategy, least: int = 1) -> st.SearchStrategy:
 even = st.builds(Stroke, st.floats(1e-6, 1e6), some(points), shares, st.booleans())
 pressed = st.builds(
     lambda stroke, radii: replace(
-        stroke, radii=(stroke.radius + 1, *radii)[: len(stroke.points)] if radii else ()
+        stroke, radii=(stroke.radius / 2, *radii)[: len(stroke.points)] if radii else ()
     ),
     even,
     st.just(()) | st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
