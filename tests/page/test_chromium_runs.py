@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +22,23 @@ Open = Callable[..., Tab]
 
 
 @pytest.fixture
-def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backbone that takes its time, so that there is something to cancel on any machine."""
+def slowly(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A backbone that takes its time, so that there is something to cancel on any machine; while
+    what comes back is not set, it stands still."""
+    going = threading.Event()
+    going.set()
+
+    def wait(*_: Any) -> None:
+        time.sleep(0.1)
+        going.wait(30)
 
     def slow(*given: Any, **more: Any) -> Any:
         backbone = tiny_backbone(*given, **more)
-        backbone.unet.register_forward_pre_hook(lambda *_: time.sleep(0.1))
+        backbone.unet.register_forward_pre_hook(wait)
         return backbone
 
     monkeypatch.setattr("serving.tiny_backbone", slow)
+    return going
 
 
 @pytest.fixture
@@ -70,17 +79,20 @@ def test_a_preview_starts_by_itself_after_a_quiet_moment_and_only_for_a_change(t
     assert tab.js("store.mode.value") == "result"
 
 
-def test_the_newest_preview_wins(slowly: None, tab: Tab) -> None:
+def test_the_newest_preview_wins(slowly: threading.Event, tab: Tab) -> None:
     style(tab, IN_SKY)
     tab.until("store.run.value")
+    slowly.clear()
     first = tab.js("store.run.value.job.id")
     style(tab, IN_HOUSE)
+    tab.page.wait_for_timeout(600)  # of quiet, after which a preview is asked for
+    slowly.set()
     tab.until("store.run.value && store.run.value.job.id !== given", first)
     finished(tab)
     assert tab.js("store.results.value.map((one) => one.asked.regions.length)") == [2]
 
 
-def test_steps_are_counted_and_seen(slowly: None, tab: Tab) -> None:
+def test_steps_are_counted_and_seen(slowly: threading.Event, tab: Tab) -> None:
     tab.page.evaluate(
         """() => { window.said = []; new MutationObserver(() => {
         const text = document.querySelector('.progress')?.innerText;
@@ -111,7 +123,7 @@ def test_a_picture_of_a_step_that_comes_late_does_not_hide_the_result(tab: Tab) 
     assert tab.pixel("picture", *IN_SKY) == shown
 
 
-def test_cancel_keeps_the_last_picture(slowly: None, tab: Tab) -> None:
+def test_cancel_keeps_the_last_picture(slowly: threading.Event, tab: Tab) -> None:
     style(tab, IN_SKY)
     tab.until("pictures.bitmaps.step")
     tab.page.get_by_role("button", name="Cancel").click()
