@@ -1,13 +1,55 @@
 """`locstyle mini`: look at the world the embedded backbone knows, train it, measure it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from locstyle_plugins.mini import WEIGHTS
 
 import locstyle as ls
 
+if TYPE_CHECKING:
+    from .training import Run
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _VAE_SHARE = 0.2  # of the minutes, when both parts are trained
+
+
+def _learning(scenes: int) -> Callable[[_Command], _Command]:
+    """The options of what learns beside mini, whose weights stay, with so many scenes as usual."""
+    path = click.Path(path_type=Path)
+    options = (
+        click.option(
+            "--minutes", type=float, required=True, help="Time for learning, over all calls."
+        ),
+        click.option(
+            "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+        ),
+        click.option("--work", type=path, required=True, help="Data, checkpoints."),
+        click.option("--out", type=path, required=True, help="Gets the weights."),
+        click.option(
+            "--scenes", default=scenes, show_default=True, help="How many scenes to render."
+        ),
+    )
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _run(minutes: float, work: Path, out: Path, device: str, scenes: int) -> Run:
+    """A training of what learns beside mini, and its folders."""
+    from .training import Run
+
+    work.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    return Run(minutes, work, out, WEIGHTS, device, scenes)
 
 
 @click.group()
@@ -97,22 +139,10 @@ def fastsam(minutes: float, device: str, work: Path, out: Path, scenes: int, fin
 
 
 @mini.command("train-qformer")
-@click.option("--minutes", type=float, required=True, help="Time for learning, over all calls.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the weights.")
-@click.option("--scenes", default=600, show_default=True, help="How many scenes to render.")
+@_learning(scenes=600)
 @click.option("--batch", default=1.0, show_default=True, help="Times the batch; 8 suits a GPU.")
 @click.option("--only-reconstruction", is_flag=True, help="Without pairs, to compare.")
-def qformer(
-    minutes: float,
-    device: str,
-    work: Path,
-    out: Path,
-    scenes: int,
-    batch: float,
-    only_reconstruction: bool,
-) -> None:
+def qformer(batch: float, only_reconstruction: bool, **given: Any) -> None:
     """Train DEADiff's Q-Formers on pairs of the world; mini itself stays as it is.
 
     A training that was stopped goes on when called again with the same work folder.
@@ -120,44 +150,24 @@ def qformer(
     from dataclasses import replace
 
     from .train_qformer import STAGES, TASKS, train_qformer
-    from .training import Run
 
-    work.mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    run = Run(minutes, work, out, WEIGHTS, device, scenes)
     stages = [replace(stage, batch=max(3, round(batch * stage.batch))) for stage in STAGES]
-    train_qformer(run, stages=stages, tasks=("both",) if only_reconstruction else TASKS)
+    train_qformer(_run(**given), stages=stages, tasks=("both",) if only_reconstruction else TASKS)
 
 
 @mini.command()
-@click.option("--minutes", type=float, required=True, help="Time for learning, over all calls.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, checkpoints.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Gets the file.")
-@click.option("--scenes", default=200, show_default=True, help="How many scenes to render.")
+@_learning(scenes=200)
 @click.option("--steps", default=4, show_default=True, help="Of edits under it.")
 @click.option("--rank", default=15, show_default=True, help="Of each layer's update.")
-def distil(
-    minutes: float,
-    device: str,
-    work: Path,
-    out: Path,
-    scenes: int,
-    steps: int,
-    rank: int,
-) -> None:
+def distil(steps: int, rank: int, **given: Any) -> None:
     """Distil an accelerator: a LoRA under which few steps do what many did.
 
     A training that was stopped goes on when called again with the same work folder.
     """
     from .distil import Distilling
     from .distil import distil as train_accelerator
-    from .training import Run
 
-    work.mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    run = Run(minutes, work, out, WEIGHTS, device, scenes)
-    train_accelerator(run, Distilling(steps=steps, rank=rank))
+    train_accelerator(_run(**given), Distilling(steps=steps, rank=rank))
 
 
 @mini.command()

@@ -22,7 +22,7 @@ import locstyle as ls
 
 from . import components
 from .pictures import LARGE, Dataset, dataset
-from .training import Rates, Run, Trainee, log_line, write_tensors
+from .training import Rates, Run, Trainee, WindowStage, log_line, write_tensors
 
 TARGETS = (*FULL, "time_emb_proj")
 """All that style LoRAs change, and what the network is told of the noise: nobody owns a part."""
@@ -33,17 +33,8 @@ _PROBED = 12  # scenes, each as a photo and in two styles
 _VARIANTS = torch.tensor((0.5, 0.15, 0.15, 0.2))  # captions: full, things, medium, none
 
 
-@dataclass(frozen=True)
-class DistilStage:
-    """A part of the time: windows of `side` latent pixels, `batch` at a time."""
-
-    until: float  # fraction of the time
-    side: int
-    batch: int
-
-
-STAGES = (DistilStage(0.5, 16, 24), DistilStage(1.0, 32, 6))
-_ASKED = DistilStage(1.0, 32, 8)
+STAGES = (WindowStage(0.5, 16, 24), WindowStage(1.0, 32, 6))
+_ASKED = WindowStage(1.0, 32, 8)
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ class Distilling:
     steps: int = 4
     inner: int = 3
     rank: int = 15
-    stages: tuple[DistilStage, ...] = STAGES
+    stages: tuple[WindowStage, ...] = STAGES
 
 
 @dataclass(frozen=True)
@@ -210,7 +201,7 @@ def _known(run: Run, backbone: Any, world: Dataset, name: str) -> Material:
     return Material(**safetensors.torch.load_file(path))
 
 
-def _draw(known: Material, how: Distilling, stage: DistilStage, seed: int) -> Leap:
+def _draw(known: Material, how: Distilling, stage: WindowStage, seed: int) -> Leap:
     """Windows under noise at levels spread evenly over the schedule."""
     dice, count = torch.Generator().manual_seed(seed), stage.batch
     chosen = torch.randint(len(known.latents), (count,), generator=dice)

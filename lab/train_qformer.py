@@ -18,7 +18,7 @@ from . import components
 from .questions import TASKS, Asked, Pair, Task, ask, draw, draw_pair
 from .seen import Seen, calibrated, seen
 from .train_unet import weighted
-from .training import Rates, Run, Trainee, log_line
+from .training import Rates, Run, Trainee, WindowStage, log_line
 from .triples import Drawn, held_out, triples
 
 SIZES = QFormerSizes(
@@ -37,23 +37,14 @@ _REPORT_SECONDS = 420
 _PROBED = 5  # scenes, in every held-out style
 
 
-@dataclass(frozen=True)
-class QFormerStage:
-    """A part of the time: windows of `side` latent pixels, `batch` at a time."""
-
-    until: float  # fraction of the time
-    side: int
-    batch: int
-
-
 # What a style is shows in a part of a picture, and a quarter of it costs a quarter.
-STAGES = (QFormerStage(0.62, 16, 24), QFormerStage(1.0, 32, 12))
+STAGES = (WindowStage(0.62, 16, 24), WindowStage(1.0, 32, 12))
 
 
 def train_qformer(
     run: Run,
     sizes: QFormerSizes = SIZES,
-    stages: Sequence[QFormerStage] = STAGES,
+    stages: Sequence[WindowStage] = STAGES,
     tasks: Sequence[Task] = TASKS,
 ) -> None:
     """Train for the given minutes and write `qformer.safetensors` to the output folder.
@@ -91,7 +82,7 @@ class QFormerLesson:
     """One stage with what is learned in it, and what is asked now and then."""
 
     known: Seen
-    stage: QFormerStage
+    stage: WindowStage
     tasks: Sequence[Task]
     probe: "Probe"
 

@@ -37,6 +37,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class WindowStage:
+    """A part of the time: windows of `side` latent pixels, `batch` at a time."""
+
+    until: float  # fraction of the time
+    side: int
+    batch: int
+
+
+@dataclass(frozen=True)
 class Rates:
     """Learning rate by fraction of the time: a warm-up in steps, a plateau, then half a cosine."""
 

@@ -55,11 +55,10 @@ class Edit:
     smaller size, where those are not given. `segmenter` answers the selections that ask one, and
     `segments` is a list that `locstyle segment` wrote, from which selections take numbers.
     `feather` softens the masks while denoising, `paste_feather` when pasting back, both in photo
-    pixels. `prompts`: how all
-    prompts are read: "weighted", where `(word:1.2)`, `[word]` and BREAK are marks and long ones go
-    on in another text window, or "plain", as they stand, in one; None: weighted, but
-    plain of an edit that was finished without saying so. `digests` says
-    what a finished edit was made of.
+    pixels. `prompts`: how all prompts are read: "weighted", where `(word:1.2)`, `[word]` and BREAK
+    are marks and long ones go on in another text window, or "plain", as they stand, in one; None:
+    weighted, but plain of an edit that was finished without saying so. `digests` says what a
+    finished edit was made of.
     """
 
     image: str | Path | Photo | Image.Image | np.ndarray[Any, Any]

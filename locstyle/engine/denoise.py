@@ -121,8 +121,7 @@ def in_passes(
     branches: Sequence[Branch], takes: Sequence[Takes], most: int | None = None
 ) -> list[list[Branch]]:
     """The branches of each forward pass, at most `most`: whoever is taken from runs no later than
-    whoever takes. With `FEWEST` they are as
-    small as rows that take from each other let them be.
+    whoever takes. With `FEWEST` they are as small as rows that take from each other let them be.
 
     Raises:
         DenoiseError: some rows take from each other and do not fit into one pass.
@@ -143,6 +142,7 @@ def in_passes(
 
 
 def _in_small_passes(branches: Sequence[Branch], takes: Sequence[Takes]) -> list[list[Branch]]:
+    """The passes of the least bound that does not part rows which take from each other."""
     for most in range(1, len(branches)):
         with suppress(DenoiseError):
             return in_passes(branches, takes, most)

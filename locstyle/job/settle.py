@@ -108,7 +108,7 @@ def _check_inversion(edit: Edit, fusion: Fusion, solver: str, tempo: Tempo | Non
             "the accelerator out, or take other options",
             place="accelerator",
         )
-    if fusion.inversion.pivot is not None and solver != "ddim":
+    if how.pivot is not None and solver != "ddim":
         raise RecipeError(
             f"got {solver!r}, but fusion {name!r} learns with these options "
             "how to come back in DDIM's own steps; give 'ddim', or leave the solver out",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast, get_args
 
 from locstyle.engine.schedule import LCM_LEVELS, Spacing
 from locstyle.engine.solvers import SOLVERS
@@ -84,7 +85,7 @@ def _own(meta: Mapping[str, str]) -> Tempo:
         )
     solver, steps, spacing = meta["solver"], meta["steps"], meta["spacing"]
     counts = steps.isdecimal() and 1 <= int(steps) <= LCM_LEVELS
-    spacings = {"leading": "leading", "trailing": "trailing", "linspace": "linspace", "lcm": "lcm"}
+    spacings = get_args(Spacing)
     if solver not in SOLVERS or not counts or spacing not in spacings:
         raise StyleError(
             f"its header asks for {steps[:20]!r} steps of {solver[:20]!r}, spaced "
@@ -96,4 +97,4 @@ def _own(meta: Mapping[str, str]) -> Tempo:
             f"its header asks for guidance {meta['guidance'][:20]!r}; this locstyle knows kept, off"
         )
     made_by, guided = meta.get("encoder", "its own"), meta["guidance"] == "kept"
-    return Tempo(made_by, solver, int(steps), spacings[spacing], guided)  # type: ignore[arg-type]  # one of them
+    return Tempo(made_by, solver, int(steps), cast(Spacing, spacing), guided)

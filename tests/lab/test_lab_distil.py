@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from locstyle_lab import distil
-from locstyle_lab.distil import Distilling, DistilStage, Leap, walk
-from locstyle_lab.training import Run
+from locstyle_lab.distil import Distilling, Leap, walk
+from locstyle_lab.training import Run, WindowStage
 from locstyle_plugins.lora import adapted
 from locstyle_plugins.mini import WEIGHTS
 from torch import Tensor
 
 import locstyle as ls
 
-SMALL = Distilling(rank=1, stages=(DistilStage(0.5, 8, 2), DistilStage(1.0, 16, 2)))
+SMALL = Distilling(rank=1, stages=(WindowStage(0.5, 8, 2), WindowStage(1.0, 16, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_distilling_writes_an_accelerator_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distil, "_PROBED", 1)
-    monkeypatch.setattr(distil, "_ASKED", DistilStage(1.0, 8, 4))
+    monkeypatch.setattr(distil, "_ASKED", WindowStage(1.0, 8, 4))
     monkeypatch.setattr(distil, "LARGE", 64)
     run = Run(minutes=0.02, work=tmp_path, out=tmp_path, init=WEIGHTS, scenes=1)
     found = []

@@ -11,7 +11,7 @@ import pytest
 import torch
 from locstyle_lab import questions, separation, train_qformer
 from locstyle_lab.seen import Seen, calibrated, seen
-from locstyle_lab.training import Run
+from locstyle_lab.training import Run, WindowStage
 from locstyle_lab.triples import held_out, triples
 from locstyle_plugins.deadiff.encoder import MINI, QFormer
 from locstyle_plugins.deadiff.networks import SEMANTIC, QFormerSizes
@@ -24,7 +24,7 @@ from safetensors import safe_open
 import locstyle as ls
 
 SMALL = replace(train_qformer.SIZES, width=128, layers=1, inner=16)
-STAGES = (train_qformer.QFormerStage(0.5, 8, 6), train_qformer.QFormerStage(1.0, 16, 3))
+STAGES = (WindowStage(0.5, 8, 6), WindowStage(1.0, 16, 3))
 
 
 @pytest.fixture(scope="module")
