@@ -89,8 +89,17 @@ class Tab:
     def press(self, keys: str) -> None:
         self.page.keyboard.press(keys)
 
+    def paint(self) -> None:
+        """Waits for what is due to be painted, which is with the next frame: on a busy machine
+        that comes late."""
+        frame = "new Promise((done) => requestAnimationFrame(done))"
+        self.page.evaluate(f"async () => {{ await {frame}; await {frame}; }}")
+
     def pixel(self, canvas: str, x: float, y: float) -> list[int]:
-        """Red, green, blue and alpha of a canvas of the stage at a point of the photo."""
+        """Red, green, blue and alpha of a canvas of the stage at a point of the photo.
+
+        What is due is painted before it is read."""
+        self.paint()
         code = """([name, x, y]) => {
             const canvas = document.querySelector(`.stage .${name}`);
             const {camera, store} = window.locstyle;

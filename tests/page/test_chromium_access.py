@@ -71,7 +71,7 @@ def test_canvases_have_a_pixel_for_each_of_the_screens(
 ) -> None:
     view = {"width": round(1280 / ratio), "height": round(820 / ratio)} if ratio < 2 else None
     tab = opened(address, device_scale_factor=ratio, **({"viewport": view} if view else {})).ready()
-    tab.page.wait_for_timeout(60)
+    tab.paint()
     sizes = tab.page.evaluate(
         """[...document.querySelectorAll('.stage canvas')].map((one) => {
         const {width, height} = one.getBoundingClientRect();
@@ -97,7 +97,6 @@ def test_a_browsers_zoom_is_followed(opened: Open, address: str) -> None:
             " document.querySelector('.stage').clientWidth) <= 1",
             ratio,
         )
-        tab.page.wait_for_timeout(60)
         assert np.abs(np.subtract(tab.pixel("picture", *IN_HOUSE)[:3], HOUSE)).max() < 12
 
 
@@ -184,7 +183,6 @@ def test_a_photo_of_twelve_megapixels_is_seen_within_a_second(opened: Open, tmp_
         tab = opened(served.url)
         tab.until("pictures.firstPicture.value")
         assert tab.js("[store.photo.value.width, store.photo.value.height]") == [4000, 3000]
-        tab.page.wait_for_timeout(60)
         for place, colour in ((IN_SKY, SKY), (IN_MEADOW, MEADOW), (IN_HOUSE, HOUSE)):
             assert np.abs(np.subtract(tab.pixel("picture", *place)[:3], colour)).max() < 12
         assert tab.js("pictures.firstPicture.value") < max(1000, 6 * decoding(photo))

@@ -150,15 +150,12 @@ def test_before_and_after_by_a_key_and_by_a_line(tab: Tab) -> None:
     tab.page.mouse.move(2, 2)
     after = tab.pixel("picture", *IN_SKY)
     tab.page.keyboard.down("\\")
-    tab.page.wait_for_timeout(80)
     before = tab.pixel("picture", *IN_SKY)
     tab.page.keyboard.up("\\")
-    tab.page.wait_for_timeout(80)
     assert np.abs(np.subtract(before, (90, 150, 230, 255))).max() < 12
     assert np.abs(np.subtract(before, after)).max() > 12
     assert tab.pixel("picture", *IN_SKY) == after
     tab.press("s")
-    tab.page.wait_for_timeout(80)
     line = tab.page.locator(".split")
     assert tab.pixel("picture", 0.2, 0.2) == before
     assert tab.pixel("picture", 0.8, 0.2) != before
@@ -167,7 +164,6 @@ def test_before_and_after_by_a_key_and_by_a_line(tab: Tab) -> None:
     tab.page.mouse.down()
     tab.page.mouse.move(tab.at(0.1, 0.2)[0], box["y"] + 40, steps=3)
     tab.page.mouse.up()
-    tab.page.wait_for_timeout(80)
     assert tab.js("store.split.value") == pytest.approx(0.1, abs=0.02)
     assert tab.pixel("picture", 0.2, 0.2) == after
     line.focus()

@@ -28,7 +28,6 @@ def test_hovering_shows_the_object_under_the_pointer_and_asks_nobody(tab: Tab) -
     tab.page.on("request", lambda request: asked.append(request.url))
     for place in (IN_SKY, IN_HOUSE, IN_MEADOW):
         tab.page.mouse.move(*tab.at(*place))
-        tab.page.wait_for_timeout(60)
         assert tab.pixel("marks", *place)[3] > 60
         others = {IN_SKY, IN_HOUSE, IN_MEADOW} - {place}
         assert all(tab.pixel("marks", *other)[3] == 0 for other in others)
@@ -87,7 +86,6 @@ def test_what_is_drawn_is_written_in_photo_pixels(
     assert found[: len(numbers)] == pytest.approx(numbers, abs=0.6)
     tab.until("[...store.masks.value.values()][0]?.id")
     tab.page.mouse.move(2, 2)
-    tab.page.wait_for_timeout(60)
     inside = (points[0][0] + 0.05, points[0][1] + (0.0 if key == "b" else 0.05))
     assert tab.pixel("marks", *inside)[3] > 60
     assert tab.pixel("marks", 0.9, 0.9)[3] == 0
@@ -117,7 +115,7 @@ def test_a_stroke_is_seen_on_the_next_frame(tab: Tab) -> None:
         })); }"""
     )
     tab.page.mouse.move(*tab.at(0.6, 0.3), steps=12)
-    tab.page.wait_for_timeout(80)
+    tab.paint()
     seen = tab.page.evaluate("window.seen")
     tab.page.mouse.up()
     assert len(seen) >= 3
