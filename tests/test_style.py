@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -551,6 +552,21 @@ def test_a_folder_with_pickles_only_is_refused(tmp_path: Path, sites: Sites) -> 
     (tmp_path / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(ls.StyleError, match="run code"):
         read_style(tmp_path, sites=sites, family="tiny")
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_folder_of_one_file_names_it(tmp_path: Path, sites: Sites, others: int) -> None:
+    lone = style_of(sites).save(tmp_path / "neon.safetensors")
+    for number in range(others):
+        style_of(sites).save(tmp_path / f"{number}.safetensors")
+    message = f"give {str(lone)!r}" if not others else "no adapter_model"
+    with pytest.raises(ls.StyleError, match=re.escape(message)):
+        read_style(tmp_path, sites=sites, family="tiny")
+    if not others:
+        with pytest.raises(
+            ls.BackboneError, match=re.escape(f"give the file in it, {str(lone)!r}")
+        ):
+            ls.load_backbone(tmp_path, device="cpu")
 
 
 # Finding styles

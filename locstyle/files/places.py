@@ -42,6 +42,16 @@ def existing(path: str, where: str) -> Path:
     raise MaskError(f"{where}: {path!r} is no file; {hint}")
 
 
+def lone_file(folder: str | Path, ending: str) -> Path | None:
+    """The only file of a folder with that ending, to name it where the folder was given; None
+    where there is none, or a choice."""
+    try:
+        found = [path for path in Path(folder).iterdir() if path.suffix.lower() == ending]
+    except OSError:
+        return None
+    return found[0] if len(found) == 1 and is_file(found[0]) else None
+
+
 def cache_folder() -> Path:
     """Where large files that many runs share may lie, such as weights; not made by asking.
 

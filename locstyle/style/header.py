@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from locstyle.errors import StyleError
-from locstyle.files import PICTURES, is_file, is_folder, open_file
+from locstyle.files import PICTURES, is_file, is_folder, lone_file, open_file
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 _BASES = {
@@ -65,6 +65,8 @@ def file_of(path: Path) -> Path:
         for name in _ADAPTER_FILES:
             if is_file(path / name):
                 return path / name
+        if (lone := lone_file(path, ".safetensors")) is not None:
+            raise StyleError(f"{path}: is a folder, and no adapter's; give {str(lone)!r}")
         pickled = sorted(p.name for p in path.iterdir() if p.suffix.lower() in PICKLES)
         if pickled:
             return file_of(path / pickled[0])

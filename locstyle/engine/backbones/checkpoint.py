@@ -15,7 +15,7 @@ from torch import nn
 
 from locstyle.engine.backbones.accepted import KINDS, check_scheduler, check_unet
 from locstyle.errors import BackboneError
-from locstyle.files import bounds, is_file, is_folder, read_text
+from locstyle.files import bounds, is_file, is_folder, lone_file, read_text
 
 WEIGHTS = ("unet", "vae", "text_encoder")
 """The parts of every checkpoint that have weights."""
@@ -94,6 +94,9 @@ def _check_index(folder: Path, name: str) -> None:
     if is_file(folder / "adapter_config.json"):
         what = "an adapter (PEFT), which is a style: give it to a region, --region MASK=FOLDER"
         raise BackboneError(f"backbone: {name!r} is {what}")
+    if not is_folder(folder / "unet") and (lone := lone_file(folder, ".safetensors")) is not None:
+        there = f"a folder, and no diffusers model's; give the file in it, {str(lone)!r}"
+        raise BackboneError(f"backbone: {name!r} is {there}")
     said = _class_of(folder / "model_index.json") or _class_of(folder / "config.json")
     if said and not said.startswith("StableDiffusion"):
         raise BackboneError(f"backbone: {name!r} is a {said}; {KINDS}")
