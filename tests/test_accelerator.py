@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from originals import original_checkpoint
 from PIL import Image
+from safetensors.torch import save_file
 
 from locstyle import Edit, Editor, Fusing, Host, LocstyleWarning, RecipeError, Region, StyleError
 from locstyle.engine.backbones.unet import UNetBackbone
@@ -181,6 +183,9 @@ def test_what_cannot_be_one_is_refused_before_the_first_row(editor: Editor, tmp_
 
     own = random_style(backbone, 1)
     refused(str(own.save(tmp_path / "neon.safetensors")), "is a style, and no accelerator")
+    refused(
+        str(tmp_path / "neon.safetensors"), r"neon\.safetensors: is a style.*--region MASK=FILE"
+    )
     fast = accelerator(backbone)
     other = replace(fast, family="sdxl").save(tmp_path / "other.safetensors")
     refused(str(other), "made for family 'sdxl', this backbone is 'tiny'")
@@ -189,6 +194,15 @@ def test_what_cannot_be_one_is_refused_before_the_first_row(editor: Editor, tmp_
     refused(str(tmp_path / "none.safetensors"), "is not a file or a known style")
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     refused(str(tmp_path / "a.png"), "is a picture; give a LoRA file")
+    save_file(original_checkpoint(tiny_parts()), tmp_path / "whole.safetensors")
+    refused(
+        str(tmp_path / "whole.safetensors"),
+        "is a checkpoint of .*, and no accelerator; it is a backbone: --backbone FILE",
+    )
+    lone = tmp_path / "folder" / "fast.safetensors"
+    lone.parent.mkdir()
+    fast.save(lone)
+    refused(str(lone.parent), f"is a folder, and no adapter's; give {str(lone)!r}")
     refused(fast.with_meta(solver="euler"), "asks for '3' steps of 'euler'")
     refused(fast.with_meta(steps="9999"), "asks for '9999' steps")
     refused(fast.with_meta(guidance="some"), "asks for guidance 'some'; this locstyle knows kept")
@@ -260,3 +274,14 @@ def test_the_outside_of_an_edit_by_lcm_is_the_photos(editor: Editor) -> None:
     changed = (one.photo.pixels != other.photo.pixels).any(-1)
     assert changed.any() and not changed[:4].any() and not changed[:, 36:].any()
     assert one.report.outside_identical == 1.0
+
+
+def test_one_given_to_a_region_is_named_for_what_it_is(editor: Editor, tmp_path: Path) -> None:
+    backbone: Any = editor.backbone
+    fast = accelerator(backbone)
+    for given in (fast, str(fast.save(tmp_path / "fast.safetensors"))):
+        edit = Edit(PHOTO, (Region("all", given),), backbone="tiny")
+        with pytest.raises(
+            StyleError, match=r"is an accelerator, and no style.*--accelerator FILE"
+        ):
+            editor.resolve(edit)

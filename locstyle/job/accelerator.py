@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from locstyle.edit import Edit, Fusing
 from locstyle.engine.interventions.everywhere import Everywhere
-from locstyle.errors import LocstyleWarning, RecipeError, at
-from locstyle.files import PICTURES
+from locstyle.errors import LocstyleWarning, RecipeError, StyleError, at
+from locstyle.files import PICTURES, read_contents
 from locstyle.job.shelf import Shelf
+from locstyle.kinds import UNKNOWN, kind_of
 from locstyle.style import Style, find_style, read_style
 from locstyle.style.header import file_of, read_header
 from locstyle.style.tempo import Tempo, tempo_of
@@ -107,9 +108,24 @@ def _told(given: Any) -> Tempo:
     if Path(given).suffix.lower() in PICTURES:
         raise RecipeError(f"{given!r} is a picture; give a LoRA file, or the picture to a region")
     path = find_style(given)
-    header: Mapping[str, str] = read_header(path)
     file = file_of(path)
+    header: Mapping[str, str] = read_header(file)
+    _check_kind(file)
     return tempo_of(header, path if file == path else path / path.name)
+
+
+def _check_kind(file: Path) -> None:
+    """Refuses what no LoRA is, before its reader calls it no style."""
+    try:
+        kind = kind_of(read_contents(file))
+    except (OSError, ValueError):
+        return  # its reader says it better
+    if kind.use == "style" or kind is UNKNOWN:
+        return
+    hint = f"; {kind.hint}" if kind.hint else "; give a LoRA made for few steps"
+    if kind.use == "backbone":
+        hint = "; it is a backbone: --backbone FILE"
+    raise StyleError(f"{file} is {kind.name}, and no accelerator{hint}")
 
 
 def _style(given: Any, backbone: Backbone, shelf: Shelf) -> Style:

@@ -19,6 +19,7 @@ from locstyle.job.texts import is_negative
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import Fusion
 from locstyle.style import Delta, Style, find_style, read_style
+from locstyle.style.tempo import is_accelerator
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -100,6 +101,12 @@ def _style(given: Any, backbone: Backbone, host: Host, shelf: Shelf, place: str)
         style = shelf.style(str(path), path, partial(_read, path, backbone, place))
     else:
         style = _of_picture(given)
+    if is_accelerator(style.meta):
+        raise StyleError(
+            f"{given if isinstance(given, str | Path) else style.name!r} is an accelerator, and no "
+            "style: its header says for how many steps it was made; it goes beside the regions, "
+            "--accelerator FILE"
+        )
     if not style.fits(backbone.family):
         raise RecipeError(
             f"{style.name!r} was made for backbone family {style.family!r}; this backbone is of "

@@ -53,7 +53,7 @@ def tempo_of(meta: Mapping[str, str], path: Path | None) -> Tempo:
         StyleError: our own, but a style, or with a tempo that cannot be.
     """
     if "locstyle.format" in meta or "solver" in meta:
-        return _own(meta)
+        return _own(meta, f"{path}: " if path else "")
     for name in _names(meta, path):
         for sign, tempo in _KINDS:
             if re.search(sign, name):
@@ -72,29 +72,35 @@ def _names(meta: Mapping[str, str], path: Path | None) -> Iterator[str]:
         yield path.absolute().parent.name.lower()
 
 
-def _own(meta: Mapping[str, str]) -> Tempo:
+def is_accelerator(meta: Mapping[str, str]) -> bool:
+    """Whether a style's header says that it is one: of ours, a style's never does."""
+    return all(key in meta for key in _OWN)
+
+
+def _own(meta: Mapping[str, str], lead: str) -> Tempo:
     missing = [key for key in _OWN if key not in meta]
     if missing == list(_OWN):
         raise StyleError(
-            "is a style, and no accelerator: its header says neither solver nor steps; give it to "
-            "a region"
+            f"{lead}is a style, and no accelerator: its header says neither solver nor steps; "
+            "give it to a region, --region MASK=FILE"
         )
     if missing:
         raise StyleError(
-            f"its header lacks {', '.join(missing)}; an accelerator's says {', '.join(_OWN)}"
+            f"{lead}its header lacks {', '.join(missing)}; an accelerator's says {', '.join(_OWN)}"
         )
     solver, steps, spacing = meta["solver"], meta["steps"], meta["spacing"]
     counts = steps.isdecimal() and 1 <= int(steps) <= LCM_LEVELS
     spacings = get_args(Spacing)
     if solver not in SOLVERS or not counts or spacing not in spacings:
         raise StyleError(
-            f"its header asks for {steps[:20]!r} steps of {solver[:20]!r}, spaced "
+            f"{lead}its header asks for {steps[:20]!r} steps of {solver[:20]!r}, spaced "
             f"{spacing[:20]!r}; this locstyle knows 1 to {LCM_LEVELS} of {', '.join(SOLVERS)}, "
             f"spaced {', '.join(spacings)}"
         )
     if meta["guidance"] not in ("kept", "off"):
         raise StyleError(
-            f"its header asks for guidance {meta['guidance'][:20]!r}; this locstyle knows kept, off"
+            f"{lead}its header asks for guidance {meta['guidance'][:20]!r}; this locstyle knows "
+            "kept, off"
         )
     made_by, guided = meta.get("encoder", "its own"), meta["guidance"] == "kept"
     return Tempo(made_by, solver, int(steps), cast(Spacing, spacing), guided)
