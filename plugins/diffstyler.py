@@ -32,7 +32,7 @@ class DiffStyler:
 
     @dataclass(frozen=True)
     class Options:
-        guidance: float = 2.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
+        guidance: float = 3.0  # w in eps_- + w (eps_+ - eps_-); 1 leaves the negative rows out
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         attention_share: float = 0.5  # first part of the schedule with shared q, k in region rows
         feature_share: float = 0.6  # first part of the schedule with shared features in region rows
