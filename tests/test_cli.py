@@ -29,6 +29,7 @@ from locstyle.errors import RecipeError
 from locstyle.photo import Photo
 from locstyle.plugin.hookspecs import hookimpl
 from locstyle.plugin.host import Host
+from locstyle.style import read_style
 from locstyle.testing import random_style
 
 
@@ -591,6 +592,38 @@ def test_train_writes_a_style_that_can_be_named(locstyle, folder):
     assert styled.exit_code == 0, styled.output
 
 
+def test_a_folder_is_the_pictures_in_it_by_name(locstyle, folder, monkeypatch):
+    from locstyle_plugins.lora import LoRA
+
+    seen = []
+
+    def encode(self, images, *rest):
+        seen.append([image.getpixel((0, 0)) for image in images])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LoRA, "encode", encode)
+    works = folder / "works"
+    (works / "more").mkdir(parents=True)
+    for name, red in (("b.png", 2), ("a.JPG.png", 1), ("._a.png", 9), ("more/c.png", 9)):
+        Image.new("RGB", (40, 40), (red, 0, 0)).save(works / name)
+    (works / "notes.txt").write_text("of 1888")
+    Image.new("RGB", (40, 40), (3, 0, 0)).save("z.png")
+    quick = ("--backbone", "tiny", "-o", "mine.safetensors")
+    locstyle("train", "lora", "works", "z.png", *quick)
+    locstyle("train", "lora", "works/a.JPG.png", "works/b.png", "z.png", *quick)
+    assert seen == [[(1, 0, 0), (2, 0, 0), (3, 0, 0)]] * 2
+
+
+def test_a_folder_is_named_in_the_header(locstyle, folder):
+    (folder / "works").mkdir()
+    Image.new("RGB", (40, 40)).save("works/a.png")
+    made = ("train", "reference", "works", "--backbone", "tiny", "-o", "mine.safetensors")
+    assert locstyle(*made).exit_code == 0
+    style = read_style("mine.safetensors")[0]
+    assert style.meta["made_by"].startswith("locstyle train reference works ")
+    assert len(style.references) == 1
+
+
 def test_a_stopped_training_goes_on_and_leaves_only_the_style(locstyle, folder, monkeypatch):
     import locstyle.cli.progress as bars
 
@@ -638,6 +671,8 @@ def test_a_file_that_is_only_called_like_a_bookmark_stays(locstyle, folder):
         (["lora", "photo.png", "-o", "x.pt"], 1, "cannot write '.pt'"),
         (["lora", "photo.png", "-o", "no/x.safetensors"], 1, "does not exist"),
         (["lora", "nothing.png", "-o", "x.safetensors"], 1, "no such file"),
+        (["lora", "empty", "-o", "x.safetensors"], 1, "'empty': no picture in it; accepted: .avif"),
+        (["lora", "photo.png", "many", "-o", "x.safetensors"], 1, "201 pictures; give at most 200"),
         (["lorra", "photo.png", "-o", "x.safetensors"], 2, "did you mean 'lora'?"),
         (["lora", "photo.png", "-o", "x.safetensors", "-O", "rnak=3"], 2, "did you mean 'rank'?"),
         (["lora", "photo.png", "-o", "x.safetensors", "--preset", "x"], 2, "no preset 'x'"),
@@ -646,6 +681,10 @@ def test_a_file_that_is_only_called_like_a_bookmark_stays(locstyle, folder):
 )
 def test_train_refuses_mistakes_before_any_work(locstyle, folder, tiny, arguments, code, message):
     loads = tiny.loads
+    for name, count in (("empty", 0), ("many", 200)):
+        (folder / name).mkdir()
+        for number in range(count):
+            (folder / name / f"{number}.png").touch()
     done = locstyle("train", *arguments, "--backbone", "tiny")
     assert done.exit_code == code and message in done.stderr and tiny.loads == loads
     assert not list(folder.glob("x.*"))

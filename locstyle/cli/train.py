@@ -22,7 +22,7 @@ from locstyle.cli.shared import (
     read_options,
 )
 from locstyle.edit import checks
-from locstyle.files import check_output
+from locstyle.files import check_output, style_pictures
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -78,11 +78,13 @@ def train(
 ) -> None:
     """Learn a style from IMAGES with an ENCODER.
 
+    Several pictures, or a folder of them, are learned as one style; give works by one hand.
     `locstyle plugins` lists them, and `locstyle train ENCODER --help` shows what options one takes.
     A training that was stopped goes on from OUTPUT's `.resume` file
     when the same command is given again.
     """
     host: Host = ctx.obj
+    images = style_pictures(images)
     check_output(output, images, suffixes=(".safetensors",))
     maker = host.style_encoder(encoder, read_options(options), preset=preset)
     backbone, device = str(given.pop("backbone")), str(given.pop("device"))
@@ -164,7 +166,7 @@ def _command_line(ctx: click.Context) -> str:
         values = value if isinstance(value, tuple) else (value,)
         for one in values:
             flag = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
-            words += [*flag, one.name if isinstance(one, Path) else str(one)]
+            words += [*flag, (isinstance(one, Path) and one.name) or str(one)]
     return shlex.join(words)
 
 

@@ -31,5 +31,6 @@ from locstyle.files.places import CACHE as CACHE
 from locstyle.files.places import cache_folder as cache_folder
 from locstyle.files.places import existing as existing
 from locstyle.files.places import lone_file as lone_file
+from locstyle.files.places import style_pictures as style_pictures
 from locstyle.files.unfinished import sweep as sweep
 from locstyle.files.unfinished import unfinished_folder as unfinished_folder

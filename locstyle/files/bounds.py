@@ -60,6 +60,9 @@ RECIPE_DEPTH = 32
 RECIPE_VALUES = 20_000
 """Values of a recipe, those behind YAML aliases counted as often as they are meant."""
 
+STYLE_PICTURES = 200
+"""Pictures that one style is learned from, all open at once: an artist's best are a few dozen."""
+
 REGIONS = 1_000
 """Regions of an edit, each with a mask of the photo."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from locstyle.errors import MaskError
-from locstyle.files.bounds import is_file, is_folder
+from locstyle.errors import MaskError, StyleError
+from locstyle.files.bounds import STYLE_PICTURES, is_file, is_folder
+from locstyle.files.output import PICTURES
 
 CACHE = "LOCSTYLE_CACHE"
 """The environment variable that names another cache folder."""
@@ -50,6 +52,36 @@ def lone_file(folder: str | Path, ending: str) -> Path | None:
     except OSError:
         return None
     return found[0] if len(found) == 1 and is_file(found[0]) else None
+
+
+def style_pictures(named: Sequence[Path]) -> tuple[Path, ...]:
+    """The pictures a style is learned from: each as named, a folder as those in it by name.
+
+    Folders in a folder, hidden files and what is no picture are passed over.
+
+    Raises:
+        StyleError: a folder unreadable or without a picture; more than `STYLE_PICTURES` in all.
+    """
+    found: list[Path] = []
+    for path in named:
+        there = _pictures_in(path) if is_folder(path) else [path]
+        if not there:
+            accepted = ", ".join(sorted(PICTURES))
+            raise StyleError(f"style image {str(path)!r}: no picture in it; accepted: {accepted}")
+        found += there
+    if len(found) > STYLE_PICTURES:
+        raise StyleError(
+            f"style images: {len(found)} pictures; give at most {STYLE_PICTURES} of one style"
+        )
+    return tuple(found)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    try:
+        shown = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    except OSError as error:
+        raise StyleError(f"style image {str(folder)!r}: {error.strerror}; name files") from None
+    return sorted(one for one in shown if one.suffix.lower() in PICTURES and is_file(one))
 
 
 def cache_folder() -> Path:
