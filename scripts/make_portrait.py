@@ -68,7 +68,10 @@ def faces() -> dict[str, Face]:
             (130, 80, 410, 360),
             "Grace Hopper by James S. Davis, U.S. Navy, in the public domain; in matplotlib's "
             "sample data",
-            "",
+            "At the default lead cuts the spectacles into panes, a lid for each eye and a knot "
+            "for a mouth, and the swirl leaves dark hollows for eyes and a blue block for a mouth; "
+            "with the preset eyes, spectacles and mouth are there, but the eyes of glass have lids "
+            "and no pupils, lead knots mark the brow, and the swirl reddens nose and cheeks.",
         ),
     }
 
