@@ -364,6 +364,31 @@ def test_a_missing_name_offers_the_nearest(host):
         host.segmenter("fastsam")
 
 
+@pytest.mark.parametrize("odd", [None, 3, ["a"], b"singlepass", {}], ids=repr)
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda host, odd: host.segmenter(odd),
+        lambda host, odd: host.style_encoder(odd),
+        lambda host, odd: host.fusion(odd),
+        lambda host, odd: host.metric(odd),
+        lambda host, odd: host.backbone(odd),
+        lambda host, odd: host.options("fusions", odd),
+        lambda host, odd: host.find("fusions", odd),
+        lambda host, odd: host.find(odd, "toy"),
+        lambda host, odd: host.names(odd),
+        lambda host, odd: host.whose("fusions", odd),
+        lambda host, odd: host.whose(odd, "toy"),
+        lambda host, odd: host.fusion("toy", odd or 3),
+        lambda host, odd: host.fusion("toy", preset=odd or 3),
+    ],
+)
+def test_lookups_refuse_odd_values_in_words(host, look, odd):
+    with host.temporarily(offering("fusions", "toy")):
+        with pytest.raises(PluginError, match=r"got .*; (give|known)"):
+            look(host, odd)
+
+
 # Options.
 
 

@@ -98,6 +98,7 @@ class Host:
 
     def names(self, kind: str) -> list[str]:
         """The names on offer of one kind: a key of `KINDS`, such as "segmenters" or "metrics"."""
+        _check_lookup(kind, "")
         return sorted(name for k, name in self._offers if k == kind)
 
     def find(self, kind: str, name: str) -> Contribution:
@@ -105,8 +106,10 @@ class Host:
 
         Raises:
             RecipeError: nobody offers the name (nearest one offered).
-            PluginError: two plugins claim it, or one that may have offered it failed to load.
+            PluginError: two plugins claim it, one that may have offered it failed to load, or what
+                is asked for is no kind or no name.
         """
+        _check_lookup(kind, name)
         if (kind, name) in self._contested:
             raise self._contested[kind, name]
         if (kind, name) in self._offers:
@@ -115,6 +118,7 @@ class Host:
 
     def whose(self, kind: str, name: str) -> str:
         """Who offers a name, for errors: `fusion 'plain' of plugin 'acme' (acme, acme 1.0)`."""
+        _check_lookup(kind, name)
         offer = self._offers.get((kind, name))
         return f"{KINDS[kind][0]} {name!r}" + (f" of plugin {offer.plugin}" if offer else "")
 
@@ -122,25 +126,25 @@ class Host:
         self, name: str, options: Given = None, *, preset: str | None = None
     ) -> Any:  # the plugin's Segmenter
         """The segmenter `name`, made with these options."""
-        return self._make("segmenters", name, options or {}, preset)
+        return self._make("segmenters", name, options, preset)
 
     def style_encoder(
         self, name: str, options: Given = None, *, preset: str | None = None
     ) -> Any:  # the plugin's StyleEncoder
         """The style encoder `name`, made with these options."""
-        return self._make("style_encoders", name, options or {}, preset)
+        return self._make("style_encoders", name, options, preset)
 
     def fusion(
         self, name: str, options: Given = None, *, preset: str | None = None
     ) -> Any:  # the plugin's Fusion
         """The fusion `name`, made with these options."""
-        return self._make("fusions", name, options or {}, preset)
+        return self._make("fusions", name, options, preset)
 
     def metric(
         self, name: str, options: Given = None, *, preset: str | None = None
     ) -> Any:  # the plugin's Metric
         """The metric `name`, made with these options; it may load weights when first used."""
-        return self._make("metrics", name, options or {}, preset)
+        return self._make("metrics", name, options, preset)
 
     def options(
         self, kind: str, name: str, given: Given = None, *, preset: str | None = None
@@ -150,7 +154,7 @@ class Host:
         Raises:
             RecipeError: as making it does.
         """
-        made = self._options(kind, name, given or {}, preset)
+        made = self._options(kind, name, given, preset)
         return {} if made is None else {f.name: getattr(made, f.name) for f in fields(made)}
 
     def backbone(self, family: str) -> Factory:
@@ -208,16 +212,22 @@ class Host:
         named = [name for name, loaded in self._modules.items() if loaded is module]
         return any(self._plugins[name].distribution for name in named)
 
-    def _make(self, kind: str, name: str, options: Mapping[str, object], preset: str | None) -> Any:
+    def _make(self, kind: str, name: str, options: Given, preset: str | None) -> Any:
         factory, made = self.find(kind, name).factory, self._options(kind, name, options, preset)
         return factory() if made is None else factory(made)
 
     def _options(
-        self, kind: str, name: str, options: Mapping[str, object], preset: str | None
+        self, kind: str, name: str, options: Given, preset: str | None
     ) -> Any:  # an instance of the factory's Options, None where it takes none
         factory = self.find(kind, name).factory
         where = f"{KINDS[kind][0]} {name!r}"
         kinds, presets = getattr(factory, "Options", None), getattr(factory, "PRESETS", {})
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            got = type(options).__name__
+            raise PluginError(f"{where} options: got a {got}; give a mapping of names to values")
+        if not isinstance(preset, str | None):
+            raise PluginError(f"{where}: got a {type(preset).__name__} for a preset; give its name")
         if preset is not None and preset not in presets:
             with at("preset", lead=""):
                 raise RecipeError(f"{where}: no preset {preset!r}; {did_you_mean(preset, presets)}")
@@ -324,6 +334,18 @@ def default_host() -> Host:
     """The host of this process: the installed plugins that LOCSTYLE_PLUGINS allows."""
     listed = os.environ.get(ALLOW_LIST)
     return Host(None if listed is None else [n.strip() for n in listed.split(",") if n.strip()])
+
+
+def _check_lookup(kind: object, name: object) -> None:
+    """Refuses what is no kind, or no text where a name belongs.
+
+    Raises:
+        PluginError: says what was given.
+    """
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise PluginError(f"kind: got {kind!r:.80}; {did_you_mean(str(kind), KINDS)}")
+    if not isinstance(name, str):
+        raise PluginError(f"{KINDS[kind][0]}: got {type(name).__name__} for its name; give a text")
 
 
 def _source(entry: EntryPoint) -> str:
