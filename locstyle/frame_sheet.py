@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from locstyle.sheet import drawable
+
 if TYPE_CHECKING:
     from locstyle.job.frames import Frame
     from locstyle.photo.boxes import Box
@@ -30,8 +32,8 @@ def frame_sheet(picture: Image.Image, frames: Sequence[Frame]) -> Image.Image:
             draw.rectangle(_scaled(tile, scale), outline=colour, width=1)
         box = _scaled(frame.canvas.box, scale)
         draw.rectangle(box, outline=colour, width=3)
-        told = f"{number + 1}: {frame.describe()}".replace("×", "x")  # the font has no ×
-        _write(draw, (box[0] + 5, box[1] + 5), told, font, colour)
+        told = f"{number + 1}: {frame.describe()}"
+        _write(draw, (box[0] + 5, box[1] + 5), drawable(told), font, colour)
     return drawn
 
 

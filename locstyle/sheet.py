@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 GAP = 8
 LINE = 20
+_DRAWN = frozenset("©«°±·»‘’“”‹›⁄")  # signs beyond ASCII that are in the font
+_ALIKE = str.maketrans(
+    {"×": "x", "–": "-", "—": "-", "−": "-", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE"}
+    | {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "→": "->"}
+)
 INK, PAPER, BLANK = (32, 32, 32), (255, 255, 255), (224, 224, 224)
 
 
@@ -38,11 +44,23 @@ def contact_sheet(
     for row, high in zip(rows, heights, strict=True):
         for column, (label, small) in enumerate(row):
             left = GAP + column * (cell + GAP)
-            draw.text((left, top), _fitted_text(label, cell, font), fill=INK, font=font)
+            draw.text((left, top), _fitted_text(drawable(label), cell, font), fill=INK, font=font)
             spare = (cell - small.width) // 2, (high - small.height) // 2
             sheet.paste(small, (left + spare[0], top + LINE + spare[1]))
         top += high + LINE + GAP
     return sheet
+
+
+def drawable(label: str) -> str:
+    """A label in what Pillow's own font has signs for: accents go, and letters of other scripts
+    become their numbers, `\\u65e5`, where the font would draw the same empty box for each."""
+    plain = unicodedata.normalize("NFKD", label.translate(_ALIKE))
+    kept = (one for one in plain if not unicodedata.combining(one))
+    return "".join(one if " " <= one <= "~" or one in _DRAWN else _number(one) for one in kept)
+
+
+def _number(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode() if letter.isprintable() else " "
 
 
 def result_sheet(result: Result, *, cell: int = 256) -> Image.Image:

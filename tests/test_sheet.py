@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFont
 
-from locstyle.sheet import contact_sheet
+from locstyle.sheet import _DRAWN, contact_sheet, drawable
 
 
 def test_pictures_stand_in_rows_of_columns():
@@ -47,3 +47,18 @@ def test_every_mode_and_any_label_fits():
 def test_transparent_pixels_stand_on_white():
     sheet = np.asarray(contact_sheet([("", Image.new("RGBA", (8, 8)))], cell=8))
     assert (sheet == 255).all()
+
+
+def test_labels_are_of_signs_that_the_font_has():
+    assert drawable("Café Zürich — 3 × 4…") == "Cafe Zurich - 3 x 4..."
+    assert drawable("日本") == r"\u65e5\u672c" and drawable("a\nb") == "a b"
+    font = ImageFont.load_default(size=14)
+    missing = bytes(font.getmask("\uffff"))
+    for one in {*_DRAWN, *"".join(map(drawable, map(chr, range(32, 0x3000))))}:
+        assert one == " " or bytes(font.getmask(one)) != missing, repr(one)
+
+
+def test_names_that_differ_are_labelled_apart():
+    blank = Image.new("RGB", (8, 8))
+    sheets = [contact_sheet([(name, blank)]).tobytes() for name in ("é", "日", "本", "ж")]
+    assert len(set(sheets)) == 4
