@@ -183,6 +183,14 @@ def test_a_photo_a_mask_a_style_or_a_setting_that_changed_is_another_task(run, h
     assert ids() == second
 
 
+def test_a_weight_too_large_is_refused_once_and_before_any_photo(run, here):
+    said = Path("recipe.yaml").read_text()
+    Path("recipe.yaml").unlink()
+    Path("recipe.yaml").write_text(said + "negative: a (blur:11)\n")
+    with pytest.raises(ls.RecipeError, match=r"negative: 'blur' weighs 11; give weights from"):
+        run()
+
+
 def test_files_of_others_stay(run, here):
     (here / "out").mkdir()
     (here / "out" / "001-1.png").write_text("mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import locstyle as ls
 from locstyle.edit.checks import PLAIN
 from locstyle.engine.backbones.marks import escaped, read_marks, unmarked
 from locstyle.engine.backbones.unet import UNetBackbone
+from locstyle.job.prompts import warn_of_marks
 from locstyle.job.texts import WINDOWS, Reading, region_texts
 from locstyle.testing import random_style, random_tokens, tiny_backbone, tiny_xl
 
@@ -264,3 +266,25 @@ def test_of_a_text_that_is_far_too_long_a_warning_quotes_some() -> None:
     with pytest.warns(ls.LocstyleWarning, match=r"prompt: longer than 4 times .* words\)$") as said:
         reading.text("a b c d " * 5000, "prompt")
     assert len(str(said[0].message)) < 300
+
+
+def test_a_break_that_has_no_window_is_named_as_the_reason() -> None:
+    one = Reading(tiny_backbone(), 1)
+    with pytest.warns(ls.LocstyleWarning, match=r"BREAK begins .* reads one text window.*cut: 'b'"):
+        one.text("a BREAK b", "prompt")
+    with pytest.warns(ls.LocstyleWarning, match="prompt: longer than the text window"):
+        one.text("a b c d " * 50, "prompt")
+    with pytest.warns(ls.LocstyleWarning, match=r"reads 4 text windows; .*cut: 'e'"):
+        Reading(tiny_backbone(), WINDOWS).text(" BREAK ".join("abcde"), "prompt")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mark"), [("(ink:1.3) style", "(ink:1.3)"), ("a BREAK b", "BR")]
+)
+def test_marks_in_the_prompt_of_a_training_are_said_to_be_none(prompt: str, mark: str) -> None:
+    with pytest.warns(ls.LocstyleWarning, match=f"{re.escape(mark)}.* has no meaning in a trai"):
+        warn_of_marks(prompt)
+
+
+def test_a_prompt_without_marks_is_learned_in_silence() -> None:
+    warn_of_marks("a painting (1889) in [ink], AND <s>")

@@ -144,6 +144,7 @@ def _check_apart(tasks: Sequence[Task], output: str) -> None:
 
 def _check_names(edit: Edit, host: Host) -> None:
     """Refuses plugins and styles that are not there, of those that every photo needs."""
+    from locstyle.job.prompts import check_weights
     from locstyle.job.styles import style_places
     from locstyle.style import find_style
 
@@ -151,6 +152,7 @@ def _check_names(edit: Edit, host: Host) -> None:
         host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     with at("segmenter"):
         host.find("segmenters", edit.segmenter.name)
+    check_weights(edit)
     if edit.accelerator is not None:
         with at("accelerator"):
             find_style(str(edit.accelerator))

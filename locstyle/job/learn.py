@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from locstyle.engine.backbone import Backbone
 from locstyle.engine.progress import OnStep, ignore
+from locstyle.job.prompts import warn_of_marks
 from locstyle.job.returned import check_style
 from locstyle.photo import Photo
 from locstyle.plugin.protocols import StyleEncoder, StyleRequest
@@ -37,6 +38,7 @@ def learn_style(
     """
     name, maker = encoder
     who = host.whose("style_encoders", name)
+    warn_of_marks(request.prompt)
     shown = [picture.srgb for picture in pictures]
     with backbone.turns.take("a style encoder"), backbone.seal.kept(who):
         style = maker.encode(shown, backbone, request, on_step)

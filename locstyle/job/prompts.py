@@ -25,6 +25,7 @@ _FOREIGN = {
     re.compile(r"\([^()]*:\s*[-+]?\d+,\d+\s*\)"): "weights have a point, as in (word:1.3)",
     re.compile(r"\bAND\b"): "each region may have a prompt of its own",
 }
+_NAME = re.compile(r"<[^<>\s]+>")
 _WORD = re.compile(r"<[^<>\s:]+>")
 
 
@@ -45,6 +46,32 @@ def warn_of_syntax(edit: Edit, styles: Sequence[Sequence[Style]]) -> None:
         for found, hint in _found(text, known, foreign):
             said = f"{found!r} has no meaning here and is read as it stands; {hint}"
             warnings.warn(LocstyleWarning(said, place=place), stacklevel=3)
+
+
+def check_weights(edit: Edit) -> None:
+    """Refuses weights that are too large before any style is read; names in angle brackets may be
+    words that one has learned, and are taken for such.
+
+    Raises:
+        RecipeError: says where, and what is accepted.
+    """
+    if edit.prompts == PLAIN:
+        return
+    for place, text, _ in _texts(edit, [set() for _ in edit.regions]):
+        with at(place):
+            read_marks(text, set(_NAME.findall(text)))
+
+
+def warn_of_marks(prompt: str) -> None:
+    """Says which marks stand in a prompt that a style is learned under, where none has a meaning:
+    the same text is said as it stands wherever the style is used."""
+    for pattern in _MARKS:
+        if match := pattern.search(prompt):
+            said = (
+                f"{match[0]!r} has no meaning in a training and is learned as it stands; "
+                "leave the mark out, and weigh words in the prompts of edits"
+            )
+            warnings.warn(LocstyleWarning(said, place="prompt"), stacklevel=3)
 
 
 def _texts(edit: Edit, own: Sequence[set[str]]) -> Iterator[tuple[str, str, Collection[str]]]:

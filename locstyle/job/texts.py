@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from locstyle.edit.checks import PLAIN
-from locstyle.engine.backbones.marks import escaped, unmarked
+from locstyle.engine.backbones.marks import escaped, read_marks, unmarked
 from locstyle.engine.plan import Timed, Window
 from locstyle.errors import LocstyleWarning, at
 
@@ -68,10 +68,17 @@ class Reading:
             with at(where):
                 text = self.backbone.text(prompt, words, deltas, windows=self.windows)
         if text.cut:
-            room = "" if self.windows is None or self.windows == 1 else f"{self.windows} times "
-            said = f"longer than {room}the text window; cut: {_in_short(text.cut)}"
+            said = f"{self._why_cut(prompt, words or ())}; cut: {_in_short(text.cut)}"
             warnings.warn(LocstyleWarning(said, place=where), stacklevel=2)
         return text
+
+    def _why_cut(self, prompt: str, words: Collection[str]) -> str:
+        """Too long, or in more parts than there are windows."""
+        most = self.windows
+        if most is not None and len(read_marks(prompt, words)) > most:
+            room = "one text window" if most == 1 else f"{most} text windows"
+            return f"BREAK begins another text window, and the fusion reads {room}; leave it out"
+        return f"longer than {'' if most in (None, 1) else f'{most} times '}the text window"
 
     def literally(self, text: str) -> str:
         """A text as it is to be written into a prompt, where nothing of it is a mark."""
