@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import lcm
@@ -23,8 +23,6 @@ from locstyle.engine.trajectory import require_finite
 from locstyle.errors import DenoiseError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from locstyle.engine.intervene import Attachment
 
 
@@ -67,54 +65,77 @@ def denoise(
         SiteError: an intervention does not fit the backbone.
         BusyError: called in the middle of another run on this backbone.
     """
-    x, rows, tell = start, 0, backbone.turns.told(on_step)
-    parts = tiles or Tiles.whole((x.shape[-2], x.shape[-1]))
-    fresh = fresh or Fresh()
-    count = _Count(schedule.steps, len(parts.tiles))
+    parts = tiles or Tiles.whole((start.shape[-2], start.shape[-1]))
+    loop = _Loop(backbone, plan, schedule, parts, max_rows, backbone.turns.told(on_step))
+    x, rows, fresh = start, 0, fresh or Fresh()
     before: Aim | None = None
-
-    def tiled(call: Call, index: int, x: Tensor) -> Iterator[tuple[Call, Tile]]:
-        """The calls of step number `index`, a tile each; what is done is told between them."""
-        for number, tile in enumerate(parts.tiles):
-            if number:
-                tell(count.step(index, number, backbone.preview(x)))
-            yield call if parts.is_one else replace(call, size=tile.size, tile=tile), tile
-
     with backbone.turns.take("denoising"), backbone.attach(plan.interventions) as attachment:
         for index, t in enumerate(schedule.timesteps):
-            call = Call(schedule.fraction(t), t, (), parts.size)
-            active = [branch for branch in plan.branches if branch.window.holds(call.fraction)]
-            passes = in_passes(active, plan.takes, max_rows)
-            # of all rows alike, whichever pass they are in, so that what they give fits
-            call = replace(call, texts=max((len(one.texts(t)) for one in active), default=1))
-            tokens = lcm(*(text.states.shape[1] for one in active for text in one.texts(t)))
-            predicted = parts.merged(
-                _predicted(backbone, attachment, here, passes, _Seen(tile.of(x), tile, tokens))
-                for here, tile in tiled(call, index, x)
-            )
-            names = [branch.name for branches in passes for branch in branches]
-            predictions = dict(zip(names, predicted.split(1), strict=True))
-            rows += len(active) * len(parts.tiles)
-            prediction, end = plan.compose(predictions, call), schedule.after(index)
+            due = loop.due(index, t)
+            predictions = loop.predictions(attachment, due, x)
+            rows += len(predictions) * len(parts.tiles)
+            prediction, end = plan.compose(predictions, due.call), schedule.after(index)
             aim = Aim(schedule.clean(x, prediction, t), t)
             x, before = solver(schedule, Leg(x, prediction, aim, before, end, fresh)), aim
             if plan.hold is not None:
                 x = plan.hold.apply(x, end)
             require_finite(x, "denoising", index + 1, schedule.steps)
-            tell(count.step(index, len(parts.tiles), backbone.preview(x)))
+            loop.told(index, len(parts.tiles), x)
     return Denoised(x, rows)
 
 
-class _Count(NamedTuple):
-    """Steps as they are told: one for every tile of every step."""
+class _Due(NamedTuple):
+    """What step number `step` evaluates: its call, and the branches of each forward pass."""
 
-    steps: int
-    tiles: int
+    step: int
+    call: Call
+    passes: Sequence[Sequence[Branch]]
 
-    def step(self, index: int, tiles: int, preview: Callable[[], Image]) -> Step:
-        """What is told when `tiles` tiles of step number `index` are done."""
-        done = index * self.tiles + tiles
-        return Step("denoise", done, self.steps * self.tiles, preview=preview)
+
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """What is the same in every step."""
+
+    backbone: Backbone
+    plan: Plan
+    schedule: Schedule
+    parts: Tiles
+    max_rows: int | None
+    tell: OnStep
+
+    def due(self, index: int, t: int) -> _Due:
+        """What is evaluated at timestep `t`, of step number `index`."""
+        call = Call(self.schedule.fraction(t), t, (), self.parts.size)
+        active = [one for one in self.plan.branches if one.window.holds(call.fraction)]
+        # of all rows alike, whichever pass they are in, so that what they give fits
+        texts = max((len(one.texts(t)) for one in active), default=1)
+        passes = in_passes(active, self.plan.takes, self.max_rows)
+        return _Due(index, replace(call, texts=texts), passes)
+
+    def predictions(self, attachment: Attachment, due: _Due, x: Tensor) -> dict[str, Tensor]:
+        """What each row predicts for the latent `x`, by its name."""
+        branches = [branch for some in due.passes for branch in some]
+        texts = [text for branch in branches for text in branch.texts(due.call.t)]
+        tokens = lcm(*(text.states.shape[1] for text in texts))
+        predicted = self.parts.merged(
+            _predicted(self.backbone, attachment, call, due.passes, _Seen(tile.of(x), tile, tokens))
+            for call, tile in self._tiled(due, x)
+        )
+        return dict(zip((one.name for one in branches), predicted.split(1), strict=True))
+
+    def _tiled(self, due: _Due, x: Tensor) -> Iterator[tuple[Call, Tile]]:
+        """The calls of a step, a tile each; what is done is told between them."""
+        for number, tile in enumerate(self.parts.tiles):
+            if number:
+                self.told(due.step, number, x)
+            whole = self.parts.is_one
+            yield due.call if whole else replace(due.call, size=tile.size, tile=tile), tile
+
+    def told(self, index: int, tiles: int, x: Tensor) -> None:
+        """Tells that `tiles` tiles of step number `index` are done: one for every tile."""
+        count = len(self.parts.tiles)
+        done, total = index * count + tiles, self.schedule.steps * count
+        self.tell(Step("denoise", done, total, preview=self.backbone.preview(x)))
 
 
 def in_passes(
