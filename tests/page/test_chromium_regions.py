@@ -164,12 +164,10 @@ def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> Non
     tab.until("store.problems.value.size === 0")
 
 
-def test_a_style_is_learned_from_the_page_with_progress_and_cancel(
-    tab: Tab, tmp_path: Path
-) -> None:
+def learn(tab: Tab, tmp_path: Path) -> None:
+    """Asks for a style of a picture that lies outside of the folder."""
     painting = tmp_path.parent / "painting.png"
     scene(64, 64).save(painting)
-    three(tab)
     tab.page.get_by_role("button", name="Learn from a picture…").click()
     dialog = tab.page.get_by_role("dialog")
     with tab.page.expect_file_chooser() as chooser:
@@ -177,10 +175,40 @@ def test_a_style_is_learned_from_the_page_with_progress_and_cancel(
     chooser.value.set_files(str(painting))
     dialog.get_by_role("button", name="painting").wait_for()
     dialog.get_by_role("button", name="Learn").click()
+
+
+def test_a_style_is_learned_from_the_page_with_progress_and_cancel(
+    tab: Tab, tmp_path: Path
+) -> None:
+    three(tab)
+    learn(tab, tmp_path)
     tab.until("store.training.value?.step")
     tab.page.locator(".learning").get_by_role("button", name="Cancel").click()
     tab.until("!store.training.value")
     assert "goes on from there" in tab.page.locator(".notes").inner_text()
+
+
+@pytest.mark.slow
+def test_a_style_that_is_learned_to_its_end_is_the_regions_and_is_drawn(
+    tab: Tab, tmp_path: Path
+) -> None:
+    def shortly(route: Any) -> None:
+        options = {"steps": 2, "rank": 2, "batch": 1}
+        route.continue_(post_data={**route.request.post_data_json, "options": options})
+
+    tab.page.route("**/api/styles/train", shortly)
+    three(tab)
+    learn(tab, tmp_path)
+    tab.until("store.part.value.region.style")
+    assert tab.js("store.part.value.region.style") == "painting.safetensors"
+    assert (tmp_path / "painting.safetensors").exists()
+    tab.until("!store.training.value")
+    assert "painting is learned" in tab.page.locator(".notes").inner_text()
+    learned = tab.page.locator(".tile.on")
+    assert "painting" in learned.inner_text() and "LoRA" in learned.inner_text()
+    tab.until("store.results.value.length && !store.run.value")
+    drawn = tab.js("store.results.value[0].recipe.regions[0].style")
+    assert Path(drawn).name == "painting.safetensors"
 
 
 def test_one_can_begin_without_a_photo(opened: Open, tmp_path: Path) -> None:
