@@ -47,8 +47,8 @@ SHOTS = (
     Shot("coffee", "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0",
          "a cup of coffee on a table", {4: "watercolor", 1: "pencil"},
          "the default draws cracks and a cloud onto the table, the cloud from the picture its "
-         "pencil was learned from; `diffstyler` hatches most evenly, the untrained ones turn wood "
-         "into lines of wood; the saucer's reflections are gone, and its shadow, which the mask "
+         "pencil was learned from; `diffstyler` cracks the wood as well, the untrained ones turn "
+         "it into lines of wood; the saucer's reflections are gone, and its shadow, which the mask "
          "left out, stays a photo."),
     Shot("astronaut", NASA, "a portrait of a woman", {4: "watercolor", 1: "pencil"},
          "the mask takes half of a space shuttle for background and half of the suit for the "
