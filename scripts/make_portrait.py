@@ -79,8 +79,8 @@ def faces() -> dict[str, Face]:
 
 HEAD = """# Faces
 
-Whoever outlines a face gets a [frame](frames.md) of the face alone, drawn as finely as the model
-can. At the default a style takes a face apart; with `--preset portrait`, which is `structure: 0.6`,
+Whoever outlines a face gets a [frame](frames.md) of the face alone, drawn as finely as the photo
+is. At the default a style takes a face apart; with `--preset portrait`, which is `structure: 0.6`,
 eyes and mouth stay where they are, and less of the style is seen. For one region of several,
 `--set 1.structure=0.6` does the same. Made by `python scripts/make_portrait.py`.
 
