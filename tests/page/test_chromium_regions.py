@@ -211,33 +211,6 @@ def test_a_style_that_is_learned_to_its_end_is_the_regions_and_is_drawn(
     assert Path(drawn).name == "painting.safetensors"
 
 
-@pytest.mark.parametrize("height", [768, 1000])
-def test_an_open_region_leaves_two_rows_of_styles(
-    opened: Open, tmp_path: Path, height: int
-) -> None:
-    image = write_scene(tmp_path).name
-    with serving(tmp_path, photo=image) as served:
-        tab = opened(served.url, viewport={"width": 1366, "height": height}).ready()
-        three(tab)
-        give(tab)
-        tab.page.locator(".shelf").evaluate("(shelf) => shelf.scrollTo(0, 0)")
-        rows = """(() => {
-            const place = (name) => document.querySelector(name).getBoundingClientRect();
-            const top = place('.shelf .head').bottom, bottom = place('.shelf .more').top;
-            const seen = [...document.querySelectorAll('.tile')]
-                .map((one) => one.getBoundingClientRect())
-                .filter((one) => one.top >= top - 0.5 && one.bottom <= bottom + 0.5);
-            return new Set(seen.map((one) => Math.round(one.top))).size;
-        })()"""
-        assert tab.page.evaluate(rows) >= 2
-        tab.page.get_by_role("button", name="Remove Region 3").scroll_into_view_if_needed()
-        remove, panel = (
-            tab.page.locator(name).bounding_box() for name in (".danger", "section.regions")
-        )
-        assert panel["y"] <= remove["y"]
-        assert remove["y"] + remove["height"] <= panel["y"] + panel["height"]
-
-
 def test_one_can_begin_without_a_photo(opened: Open, tmp_path: Path) -> None:
     outside = write_scene(tmp_path.parent, "dropped.png")
     (tmp_path / "root").mkdir()
