@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from locstyle.edit import Edit, Fusing
 from locstyle.engine.interventions.everywhere import Everywhere
 from locstyle.errors import LocstyleWarning, RecipeError, StyleError, at
-from locstyle.files import PICTURES, read_contents
+from locstyle.files import PICTURES
 from locstyle.job.shelf import Shelf
-from locstyle.kinds import UNKNOWN, kind_of
 from locstyle.style import Style, find_style, read_style
+from locstyle.style.file import other_kind
 from locstyle.style.header import file_of, read_header
 from locstyle.style.tempo import Tempo, tempo_of
 
@@ -116,16 +116,10 @@ def _told(given: Any) -> Tempo:
 
 def _check_kind(file: Path) -> None:
     """Refuses what no LoRA is, before its reader calls it no style."""
-    try:
-        kind = kind_of(read_contents(file))
-    except (OSError, ValueError):
-        return  # its reader says it better
-    if kind.use == "style" or kind is UNKNOWN:
-        return
-    hint = f"; {kind.hint}" if kind.hint else "; give a LoRA made for few steps"
-    if kind.use == "backbone":
-        hint = "; it is a backbone: --backbone FILE"
-    raise StyleError(f"{file} is {kind.name}, and no accelerator{hint}")
+    if found := other_kind(file):
+        name, hint = found
+        hint = hint or "give a LoRA made for few steps"
+        raise StyleError(f"{file} is {name}, and no accelerator; {hint}")
 
 
 def _style(given: Any, backbone: Backbone, shelf: Shelf) -> Style:

@@ -70,20 +70,28 @@ def _check_kind(file: Path, family: str | None) -> None:
     Raises:
         StyleError: says what it is, and what to do with it.
     """
+    if (found := other_kind(file)) is None:
+        return
+    name, hint = found
+    meets = f", this backbone is {family!r}" if family else ""
+    raise StyleError(
+        f"{file} is {name}, which is no style for a backbone of Stable Diffusion's kind"
+        f"{meets}{f'; {hint}' if hint else ''}"
+    )
+
+
+def other_kind(file: Path) -> tuple[str, str] | None:
+    """What a file is that is known to be no style, and what to do with it; that may be "".
+
+    None: a style, or nothing known, of which its reader says more.
+    """
     try:
         kind = kind_of(files.read_contents(file))
     except (OSError, ValueError):
-        return  # its reader says it better
+        return None
     if kind.use == "style" or kind is UNKNOWN:
-        return
-    hint = f"; {kind.hint}" if kind.hint else ""
-    if kind.use == "backbone":
-        hint = "; it is a backbone: --backbone FILE"
-    meets = f", this backbone is {family!r}" if family else ""
-    raise StyleError(
-        f"{file} is {kind.name}, which is no style for a backbone of Stable Diffusion's kind"
-        f"{meets}{hint}"
-    )
+        return None
+    return kind.name, "it is a backbone: --backbone FILE" if kind.use == "backbone" else kind.hint
 
 
 def _picture(path: Path) -> tuple[Style, Coverage]:
