@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import batch_kit as kit
 import pytest
@@ -276,9 +277,10 @@ def test_workers_that_cannot_begin_end_the_batch(run, monkeypatch):
 
 
 def test_a_worker_that_does_not_stop_in_time_is_ended(run, monkeypatch):
-    monkeypatch.setattr("locstyle.batches.run.GRACE", 0)
+    turns = itertools.count(step=0.5)  # seconds: a look at the clock takes half a one
+    monkeypatch.setattr("locstyle.batches.run.time", SimpleNamespace(monotonic=turns.__next__))
     hangs = itertools.chain(["sleep"], itertools.repeat(None))
-    found = run(lambda seat, message: next(hangs), timeout=4)  # others take 0.3 s, if undisturbed
+    found = run(lambda seat, message: next(hangs), timeout=600)
     assert states(found) == {"done": 3, "failed": 1}
     assert [one for one in found if "took longer" in str(one.error)]
 

@@ -22,7 +22,7 @@ def test_an_address_where_nothing_answers_is_said_at_once(address):
     since = time.monotonic()
     with pytest.raises(ls.LocstyleError, match=r"nothing answers at '127\.0\.0\.1:1'"):
         OnRay(Batching(launcher="ray", ray_address=address), None)
-    assert time.monotonic() - since < 20  # Ray itself tries for many minutes
+    assert time.monotonic() - since < 60  # Ray itself tries for many minutes
 
 
 @pytest.mark.slow  # half a minute, most of it a cluster's start

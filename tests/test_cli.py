@@ -182,7 +182,7 @@ def test_reported_seconds_add_up_to_the_command_s(locstyle, folder):
     spent = time.perf_counter() - start
     seconds = json.loads(done.stdout)["report"]["seconds"]
     assert {"start", "load", "resolve", "invert", "denoise", "paste", "save"} <= seconds.keys()
-    assert sum(seconds.values()) == pytest.approx(spent, abs=0.3)
+    assert sum(seconds.values()) == pytest.approx(spent, rel=0.2, abs=0.3)
     assert "start " in done.stderr and ", save " in done.stderr
 
 

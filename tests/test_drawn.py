@@ -177,7 +177,7 @@ def test_a_long_drawing_on_a_large_photo_takes_a_moment():
     drawn_strokes(
         [Stroke(40, line[i : i + 40]) for i in range(0, 4000, 40)], (8000, 12000), where="m"
     )
-    assert time.perf_counter() - start < 20
+    assert time.perf_counter() - start < 60
 
 
 def test_too_much_is_refused_before_it_is_drawn():

@@ -25,7 +25,7 @@ from locstyle.photo import Photo, png
 
 PIXELS = muted((24, 36))
 XMP = b'<x:xmpmeta tiff:Orientation="6"/>'
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 def seeds() -> Iterator[tuple[str, bytes]]:

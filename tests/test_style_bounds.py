@@ -147,7 +147,7 @@ def test_matching_takes_no_longer_than_name_times_pattern() -> None:
     start = time.perf_counter()
     for _ in range(20):
         assert patterns.find("a" * 100) is None
-    assert time.perf_counter() - start < 10  # Python's own engine would not end
+    assert time.perf_counter() - start < 60  # Python's own engine would not end
 
 
 @pytest.mark.parametrize("side", [5000, 20_000])

@@ -49,12 +49,13 @@ class Tab:
         return self.page.evaluate(f"(given) => {{ {names} return {code}; }}", given)
 
     def until(self, code: str, given: object = None, seconds: float = SECONDS) -> Any:
-        """Waits for something to become true; no `wait_for_function`, which the page's policy
-        forbids."""
+        """Waits for something, or what it promises, to become true; no `wait_for_function`, which
+        the page's policy forbids."""
+        # Objects are true and stay there: a bitmap cannot be sent, a map of labels is large.
+        small = "((it) => it instanceof Object ? true : it)"
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            # Objects are true and stay there: a bitmap cannot be sent, a map of labels is large.
-            if found := self.js(f"((it) => it instanceof Object ? true : it)({code})", given):
+            if found := self.js(f"Promise.resolve({code}).then{small}", given):
                 return found
             self.page.wait_for_timeout(20)
         now = self.js("[store.run.value, store.notes.value, [...store.problems.value]]")
@@ -94,6 +95,33 @@ class Tab:
         that comes late."""
         frame = "new Promise((done) => requestAnimationFrame(done))"
         self.page.evaluate(f"async () => {{ await {frame}; await {frame}; }}")
+
+    def saved(self) -> None:
+        """Waits until the server has the edit as it is."""
+        self.until(
+            """import('/static/api.js').then(({get}) => get('state')).then(({state}) =>
+            JSON.stringify([state?.doc, state?.selected, state?.shown])
+            === JSON.stringify([store.doc.value, store.selected.value, store.shown.value]))"""
+        )
+
+    def count_previews(self) -> None:
+        """From now on `previews` says what was asked for, and `rest` is at once."""
+        self.page.clock.install()
+        self.page.evaluate(
+            """() => { const real = window.fetch; window.previews = 0;
+            window.fetch = (path, how) => {
+                window.previews += path === '/api/preview';
+                return real(path, how);
+            }; }"""
+        )
+
+    def previews(self) -> int:
+        """How many previews were asked for since `count_previews`."""
+        return self.page.evaluate("window.previews")
+
+    def rest(self) -> None:
+        """Nothing is done for a while, by the page's clock: whatever waits for quiet begins."""
+        self.page.clock.fast_forward(5000)
 
     def pixel(self, canvas: str, x: float, y: float) -> list[int]:
         """Red, green, blue and alpha of a canvas of the stage at a point of the photo.

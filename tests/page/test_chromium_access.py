@@ -216,22 +216,11 @@ def test_the_first_picture_lies_where_the_stage_will_show_it(
 
 def test_a_stream_that_breaks_is_said_and_taken_up_again(opened: Open, address: str) -> None:
     tab = opened(address).ready()
-    tab.page.evaluate(
-        """() => { window.said = []; new MutationObserver(() => {
-        const banner = document.querySelector('.banner');
-        if (banner) window.said.push(banner.innerText);
-        }).observe(document.querySelector('#app'), {subtree: true, childList: true}); }"""
-    )
-    broken = {"left": 6}  # seconds, in all: long enough to be read
-
-    def answer(route: Any) -> None:
-        broken["left"] -= 1
-        route.abort() if broken["left"] >= 0 else route.continue_()
-
-    tab.page.route("**/api/events", answer)
+    tab.page.route("**/api/events", lambda route: route.abort())
     tab.page.mouse.click(*tab.at(*IN_SKY))
     tab.page.reload()
     tab.page.get_by_text("The server does not answer").wait_for()
+    tab.page.unroute("**/api/events")
     tab.until("store.link.value === 'up'")
     assert tab.page.locator(".banner").count() == 0
 
@@ -240,7 +229,7 @@ def test_a_server_started_anew_has_the_edit(opened: Open, tmp_path: Path) -> Non
     with serving(tmp_path, photo=write_scene(tmp_path).name) as served:
         tab = opened(served.url).ready()
         tab.page.mouse.click(*tab.at(*IN_SKY))
-        tab.page.wait_for_timeout(900)
+        tab.saved()
         masks, port = tab.masks(), int(served.origin.rpartition(":")[2])
     tab.page.get_by_text("The server does not answer").wait_for()
     tab.press("n")
@@ -256,7 +245,7 @@ def test_a_server_started_anew_has_the_edit(opened: Open, tmp_path: Path) -> Non
 def test_a_reload_goes_on_where_one_was(opened: Open, address: str) -> None:
     tab = opened(address).ready()
     busy(tab)
-    tab.page.wait_for_timeout(900)
+    tab.saved()
     masks, shown = tab.masks(), tab.js("store.shown.value")
     assert "token" not in tab.page.url
     tab.page.reload()
@@ -269,7 +258,7 @@ def test_a_reload_goes_on_where_one_was(opened: Open, address: str) -> None:
 def test_two_tabs_do_not_write_over_each_other(opened: Open, address: str) -> None:
     one, other = opened(address).ready(), opened(address).ready()
     one.page.mouse.click(*one.at(*IN_SKY))
-    one.page.wait_for_timeout(900)
+    one.saved()
     other.page.mouse.click(*other.at(*IN_HOUSE))
     other.page.get_by_text("changed in another tab").wait_for()
     other.page.get_by_role("button", name="Go on here").click()

@@ -47,7 +47,6 @@ def test_another_segmenter_finds_other_objects(tab: Tab) -> None:
     tab.page.get_by_label("Found by").select_option("halves")
     tab.until("store.segmenting.value === 'ready' && segments.segments.value.size === 2")
     tab.page.mouse.move(*tab.at(*IN_SKY))
-    tab.page.wait_for_timeout(60)
     beside_the_house = (0.9, 0.45)  # the sky as `classic` sees it, and the upper half
     assert tab.pixel("marks", *beside_the_house)[3] > 60
     assert tab.pixel("marks", *IN_HOUSE)[3] == 0  # the lower half has it

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,57 @@ import pytest
 from chrome import Tab, give
 from PIL import Image
 from scenes import IN_HOUSE, IN_MEADOW, IN_SKY, write_scene
-from serving import serving
+from serving import Served, serving
 
 from locstyle.testing import tiny_backbone
 
 Open = Callable[..., Tab]
 
 
+class Brake:
+    """Holds the backbone before a step."""
+
+    def __init__(self) -> None:
+        self._is_held: Callable[[], bool] = lambda: False
+
+    @contextlib.contextmanager
+    def when(self, is_held: Callable[[], bool]) -> Iterator[None]:
+        """Every step waits while that is so: what is in the middle of a run stays there, on any
+        machine."""
+        before, self._is_held = self._is_held, is_held
+        try:
+            yield
+        finally:
+            self._is_held = before
+
+    def wait(self, *_: Any) -> None:
+        while self._is_held():
+            time.sleep(0.02)
+
+
 @pytest.fixture
-def slowly(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """A backbone that takes its time, so that there is something to cancel on any machine; while
-    what comes back is not set, it stands still."""
-    going = threading.Event()
-    going.set()
+def brake(monkeypatch: pytest.MonkeyPatch) -> Brake:
+    """A brake on the backbone of the server."""
+    brake = Brake()
 
-    def wait(*_: Any) -> None:
-        time.sleep(0.1)
-        going.wait(30)
-
-    def slow(*given: Any, **more: Any) -> Any:
+    def braked(*given: Any, **more: Any) -> Any:
         backbone = tiny_backbone(*given, **more)
-        backbone.unet.register_forward_pre_hook(wait)
+        backbone.unet.register_forward_pre_hook(brake.wait)
         return backbone
 
-    monkeypatch.setattr("serving.tiny_backbone", slow)
-    return going
+    monkeypatch.setattr("serving.tiny_backbone", braked)
+    return brake
 
 
 @pytest.fixture
-def tab(opened: Open, tmp_path: Path) -> Any:
+def served(tmp_path: Path) -> Iterator[Served]:
     with serving(tmp_path, photo=write_scene(tmp_path).name) as served:
-        yield opened(served.url).ready()
+        yield served
+
+
+@pytest.fixture
+def tab(opened: Open, served: Served) -> Tab:
+    return opened(served.url).ready()
 
 
 def style(tab: Tab, place: tuple[float, float], number: int = 0) -> None:
@@ -60,51 +80,47 @@ def finished(tab: Tab, count: int = 1) -> None:
 
 
 def test_a_preview_starts_by_itself_after_a_quiet_moment_and_only_for_a_change(tab: Tab) -> None:
-    asked: list[str] = []
-    tab.page.on(
-        "request",
-        lambda it: it.url.endswith("/preview") and it.method == "POST" and asked.append(it.url),
-    )
+    tab.count_previews()
+    tab.page.clock.pause_at(datetime.now() + timedelta(hours=1))
     style(tab, IN_SKY)
     stage = tab.page.locator("#stage").bounding_box()
-    assert asked == []
+    tab.page.clock.run_for(100)  # ms, no quiet yet
+    assert tab.previews() == 0
+    tab.page.clock.resume()
     finished(tab)
-    assert len(asked) == 1
+    assert tab.previews() == 1
     tab.page.get_by_label("Name of the region").fill("the sky")
     tab.press("Enter")
-    tab.page.wait_for_timeout(500)
-    assert len(asked) == 1
+    tab.rest()
+    assert tab.previews() == 1
     assert tab.js("store.results.value[0].kind") == "preview"
     assert tab.page.locator("#stage").bounding_box() == stage  # the photo stays where it is
     assert tab.js("store.mode.value") == "result"
 
 
-def test_the_newest_preview_wins(slowly: threading.Event, tab: Tab) -> None:
-    style(tab, IN_SKY)
-    tab.until("store.run.value")
-    slowly.clear()
-    first = tab.js("store.run.value.job.id")
-    style(tab, IN_HOUSE)
-    tab.page.wait_for_timeout(600)  # of quiet, after which a preview is asked for
-    slowly.set()
-    tab.until("store.run.value && store.run.value.job.id !== given", first)
+def test_the_newest_preview_wins(brake: Brake, served: Served, tab: Tab) -> None:
+    with brake.when(lambda: any(job.state == "running" for job in served.desk.jobs())):
+        style(tab, IN_SKY)
+        tab.until("store.run.value?.job.state === 'running'")
+        first = tab.js("store.run.value.job.id")
+        style(tab, IN_HOUSE)
+        tab.until("store.run.value && store.run.value.job.id !== given", first)
     finished(tab)
+    assert served.desk.job(first).state == "cancelled"
     assert tab.js("store.results.value.map((one) => one.asked.regions.length)") == [2]
 
 
-def test_steps_are_counted_and_seen(slowly: threading.Event, tab: Tab) -> None:
-    tab.page.evaluate(
-        """() => { window.said = []; new MutationObserver(() => {
-        const text = document.querySelector('.progress')?.innerText;
-        if (text) window.said.push([text, Boolean(locstyle.pictures.bitmaps.step)]);
-        }).observe(document.querySelector('.runner'),
-            {subtree: true, childList: true, characterData: true}); }"""
-    )
-    style(tab, IN_SKY)
+def has_picture(served: Served) -> bool:
+    """Whether there is a picture of a step."""
+    return any(job.picture for job in served.desk.jobs())
+
+
+def test_steps_are_counted_and_seen(brake: Brake, served: Served, tab: Tab) -> None:
+    with brake.when(lambda: has_picture(served)):
+        style(tab, IN_SKY)
+        tab.until("pictures.bitmaps.step")
+        tab.until("document.querySelector('.progress').innerText.includes('/6')")
     finished(tab)
-    said = tab.page.evaluate("window.said")
-    assert any("/6" in text for text, _ in said), said
-    assert any(has_picture for _, has_picture in said)
 
 
 def test_a_picture_of_a_step_that_comes_late_does_not_hide_the_result(tab: Tab) -> None:
@@ -118,19 +134,28 @@ def test_a_picture_of_a_step_that_comes_late_does_not_hide_the_result(tab: Tab) 
         # One that was called off already is nobody's any more.
         with contextlib.suppress(Exception):
             route.continue_()
-    tab.page.wait_for_timeout(1500)
+    tab.page.unroute("**/picture")
+    # The same way once more, begun later: what may have come is there before.
+    tab.until(
+        """import('/static/api.js').then(({get, picture}) => get('jobs').then(({jobs}) =>
+        picture(`jobs/${jobs.find((one) => one.kind === 'preview').id}/picture`)))"""
+    )
     assert tab.js("pictures.bitmaps.step") is None
     assert tab.pixel("picture", *IN_SKY) == shown
 
 
-def test_cancel_keeps_the_last_picture(slowly: threading.Event, tab: Tab) -> None:
-    style(tab, IN_SKY)
-    tab.until("pictures.bitmaps.step")
-    tab.page.get_by_role("button", name="Cancel").click()
-    tab.until("!store.run.value", seconds=3)
+def test_cancel_keeps_the_last_picture(brake: Brake, served: Served, tab: Tab) -> None:
+    tab.count_previews()
+    with brake.when(lambda: has_picture(served)):
+        style(tab, IN_SKY)
+        tab.until("pictures.bitmaps.step")
+        with tab.page.expect_response("**/cancel"):
+            tab.page.get_by_role("button", name="Cancel").click()
+    tab.until("!store.run.value")
     assert tab.js("Boolean(pictures.bitmaps.step) && store.results.value.length === 0")
-    tab.page.wait_for_timeout(600)
-    assert tab.js("store.run.value") is None  # nothing changed, so nothing starts again
+    assert [job.state for job in served.desk.jobs() if job.kind == "preview"] == ["cancelled"]
+    tab.rest()
+    assert tab.previews() == 1  # nothing changed, so nothing starts again
 
 
 def test_render_runs_the_full_setting_and_says_how_long_before(tab: Tab) -> None:
@@ -179,10 +204,11 @@ def test_the_strip_goes_back_to_an_earlier_recipe_and_undo_survives(tab: Tab) ->
     tab.press("d")
     finished(tab, 3)
     assert tab.js("store.doc.value.rest.seed") > 0
+    tab.count_previews()
     tab.page.locator(".made").last.click()
     assert len(tab.masks()) == 1
-    tab.page.wait_for_timeout(500)
-    assert tab.js("store.results.value.length") == 3  # it was drawn already
+    tab.rest()
+    assert tab.previews() == 0  # it was drawn already
     tab.press("Control+z")
     assert len(tab.masks()) == 2
     finished(tab, 3)

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import shlex
-import time
 from pathlib import Path
 
 import numpy as np
@@ -213,10 +212,11 @@ def test_the_newest_preview_wins_and_cancel_ends_within_a_step(client, recipe):
     for _, name, _ in client.events(f"/api/jobs/{first['id']}/events"):
         if name == "step":
             break
-    start = time.monotonic()
-    client.post(f"/api/jobs/{first['id']}/cancel")
+    told = client.post(f"/api/jobs/{first['id']}/cancel").data
     ended = client.ended(first)
-    assert ended["state"] == "cancelled" and time.monotonic() - start < 2
+    assert ended["state"] == "cancelled"
+    # The step that is being done is finished: of 200, the longest is 0.65 / 200 of the whole.
+    assert ended["step"]["fraction"] - told["step"]["fraction"] <= 0.0035
     assert client.ended(previews[-1])["state"] == client.ended(other)["state"] == "done"
 
 
