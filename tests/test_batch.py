@@ -295,9 +295,16 @@ def test_a_full_disk_stops_everything(run, here):
 
 def test_a_folder_that_cannot_be_made_fails_by_its_name(run, here):
     Path("file").write_text("no folder")
-    (ended,) = run(photos=["photos/000.png"], axes={}, output="file/in/{stem}.png", manifest="m")
-    assert ended.state == "failed"
-    assert ended.error == "file/in: cannot be made (Not a directory); choose another folder"
+    before = kit.contents(here)
+    asked = {"photos": ["photos/000.png"], "axes": {}, "output": "file/in/{stem}.png"}
+    for dry in (True, False):
+        assert kit.contents(here) == before
+        (ended,) = run(**asked, manifest="m", dry=dry)
+        assert ended.state == "failed"
+        assert ended.error == "file/in: cannot be made (Not a directory); choose another folder"
+    for dry in (True, False):
+        with pytest.raises(ls.OutputError, match=r"file/in/.locstyle-batch: cannot be made"):
+            run(**asked, dry=dry)
 
 
 def test_a_dry_run_writes_nothing_and_says_what_there_is(run, here):

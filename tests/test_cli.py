@@ -295,6 +295,13 @@ def test_a_run_and_a_dry_run_tell_the_plan_first(locstyle, folder):
     assert json.loads(again.stdout) == data
 
 
+def test_a_dry_run_refuses_what_could_not_be_written(locstyle, folder):
+    for output, said in (("no/a.png", "does not exist"), ("a.gif", "cannot write")):
+        for more in ((), ("--dry-run",)):
+            done = locstyle(*STYLIZE, *REGIONS, "-o", output, *more)
+            assert done.exit_code != 0 and said in done.stderr
+
+
 def test_fewer_rows_at_once_need_less_memory_and_give_the_same(locstyle, folder):
     asked = (*STYLIZE, *REGIONS, "--json")
     all_, few = (

@@ -16,7 +16,9 @@ from locstyle.errors import OutputError
 from locstyle.files import (
     Ledger,
     atomic_file,
+    check_folder,
     check_output,
+    make_folder,
     noted_files,
     read_file,
     unfinished_folder,
@@ -72,6 +74,20 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="cannot write in"):
         check_output(tmp_path / "a.png", [])
+    for name, what in {".": "cannot be written in", "new": "cannot be made"}.items():
+        with pytest.raises(OutputError, match=what):
+            check_folder(tmp_path / name)
+
+
+def test_a_folder_is_looked_at_without_being_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for name in ("new/below", "."):
+        check_folder(tmp_path / name)
+    for name in ("file", "file/below", "file/far/below", "x" * 300):
+        for act in (check_folder, make_folder):
+            with pytest.raises(OutputError, match="cannot be made"):
+                act(tmp_path / name)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def _disk_full(*_: object, **__: object) -> None:

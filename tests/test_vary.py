@@ -14,6 +14,7 @@ import locstyle as ls
 from locstyle.cli import main
 from locstyle.testing import random_style, tiny_backbone
 
+PAIRS = [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 STYLIZE = ("stylize", "photo.png", "--backbone", "tiny", "--steps", 2, "-r", "all=one")
 
 
@@ -67,7 +68,9 @@ def test_each_picture_of_the_grid_is_what_its_own_command_makes(locstyle):
         (("--vary", "style=one,three", "-o", "g.png"), "'three' is not a file"),
         (("--each", "x.png", "-o", "g.png"), "--vary"),
         (("--each", "x.png", "-o", "g.png", "--dry-run"), "--vary"),
-        (("--vary", "seed=1..2", "-o", "g.png", "--dry-run"), "--dry-run: is of one edit"),
+        (("--vary", "seed=1..2", "-o", "g.gif", "--dry-run"), "cannot write '.gif'"),
+        (("--vary", "seed=1..2", "-o", "no/g.png", "--dry-run"), "does not exist; create it"),
+        (("--vary", "style=one,three", "--dry-run"), "'three' is not a file"),
         (("--vary", "seed=1..2000", "-o", "g.png"), "2000 pictures"),
     ],
 )
@@ -75,6 +78,26 @@ def test_what_cannot_work_is_said_before_anything_runs(locstyle, more, said):
     done = locstyle(*STYLIZE, *more)
     assert done.exit_code != 0 and said in done.stderr and " of 2:" not in done.stderr
     assert not Path("g.png").exists()
+
+
+def test_a_dry_run_says_what_would_be_drawn_and_draws_nothing(locstyle):
+    before = set(Path().iterdir())
+    asked = (*STYLIZE, "--vary", "style=one,two", "--vary", "seed=1,2")
+    dry = locstyle(*asked, "-o", "g.png", "--each", "{style}-{seed}.png", "--dry-run")
+    assert dry.exit_code == 0, dry.stderr
+    assert set(Path().iterdir()) - before <= {Path("cache")}
+    labels = [f"{n} of 4: style {s}, seed {seed}" for n, (s, seed) in enumerate(PAIRS, 1)]
+    assert [line for line in dry.stderr.splitlines() if " of 4: " in line] == labels
+    assert dry.stderr.count("frame 1: region 1 at") == 4
+    recipes = dry.stdout.split("--- # ")[1:]
+    assert [one.splitlines()[0] for one in recipes] == labels
+    Path("mine.yaml").write_text(recipes[3].partition("\n")[2])
+    told = json.loads(locstyle(*asked, "--dry-run", "--json").stdout)
+    assert [(one["vary"]["style"], one["vary"]["seed"]) for one in told] == PAIRS
+    alone = json.loads(locstyle("run", "mine.yaml", "--dry-run", "--json").stdout)
+    assert alone["edit"] == told[3]["edit"]
+    known = [{k: v for k, v in f.items() if k != "seconds"} for f in alone["frames"]]
+    assert known == [{k: v for k, v in f.items() if k != "seconds"} for f in told[3]["frames"]]
 
 
 def test_one_key_with_many_values_fills_a_square(locstyle):

@@ -17,7 +17,7 @@ from locstyle.batches.task import Batching, Ended, Task
 from locstyle.edit import Edit
 from locstyle.edit.recipe import Plain
 from locstyle.errors import OutputError, RecipeError
-from locstyle.files import make_folder
+from locstyle.files import check_folder, make_folder
 
 if TYPE_CHECKING:
     from locstyle.plugin.host import Host
@@ -129,6 +129,7 @@ class Batch:
         )
         if not dry:
             make_folder(self.manifest.folder)
+        check_folder(self.manifest.folder)
         ready = Ready(self.groups, self.manifest, self.host, how)
         ready.is_dry = dry
         self.current = Foreman(ready, open_launcher(how, setting), self.manifest, how)

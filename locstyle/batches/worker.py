@@ -27,7 +27,16 @@ from locstyle.engine.backbones.load import Memory
 from locstyle.engine.denoise import FEWEST
 from locstyle.engine.progress import Step
 from locstyle.errors import BackboneError, LocstyleError, NothingError, OutputError
-from locstyle.files import check_format, check_output, digest_of, is_file, make_folder, write_atomic
+from locstyle.files import (
+    check_folder,
+    check_format,
+    check_output,
+    digest_of,
+    is_file,
+    is_folder,
+    make_folder,
+    write_atomic,
+)
 from locstyle.files.journal import Journal
 from locstyle.job.inversions import machine
 from locstyle.job.resolve import Job
@@ -142,7 +151,11 @@ class Worker:
 
     def _look(self, task: Message) -> Message:
         """What the task would cost, and whether it can work; nothing is drawn or written."""
+        folder = Path(task["output"]).parent
+        check_folder(folder)
         job = self._resolved(task)
+        if is_folder(folder):
+            check_output(task["output"], job.edit.files)
         return {"is": "look", "frames": len(job.frames), "rows": self._rows(job)}
 
     def _rows(self, job: Job) -> int:

@@ -77,13 +77,7 @@ def run_and_save(
 
     if (output := running.output) is None:
         raise RecipeError("-o: is missing; name the picture to write")
-    files = [*map(Path, edit.files), *inputs]
-    check_output(output, files)
-    for extra in (running.contact_sheet, running.explain_frames):
-        if extra:
-            check_output(extra, [*files, output])
-    if isinstance(edit.image, str):
-        check_output(output, files, photo=Photo.open(edit.image))
+    _check_outputs(edit, running, inputs)
     with uncollected():
         host.fusion(edit.fusion.name, edit.fusion.options, preset=edit.fusion.preset)
     with clock.phase("run"):
@@ -122,8 +116,7 @@ def print_plan(
     download: bool = True,
 ) -> None:
     """Prints the recipe of an edit, and on stderr what it would take; nothing is run."""
-    if running.explain_frames:
-        check_output(running.explain_frames, [*map(Path, edit.files), *inputs])
+    _check_outputs(edit, running, inputs)
     loading = Loading.of(running, download)
     editor = load_editor(host, edit, loading)
     _, plan = planned(editor, edit, loading, check=running.check, explained=running.explain_frames)
@@ -133,16 +126,38 @@ def print_plan(
         click.echo(to_yaml(edit.to_dict()), nl=False)
 
 
+def _check_outputs(edit: Edit, running: Running, inputs: Sequence[Path]) -> None:
+    """Refuses pictures that could not be written, of those that are asked for."""
+    from locstyle.photo import Photo
+
+    output, files = running.output, [*map(Path, edit.files), *inputs]
+    if output is not None:
+        check_output(output, files)
+        files.append(output)
+    for extra in (running.contact_sheet, running.explain_frames):
+        if extra:
+            check_output(extra, files)
+    if output is not None and isinstance(edit.image, str):
+        check_output(output, files[:-1], photo=Photo.open(edit.image))
+
+
 def planned(
-    editor: Editor, edit: Edit, loading: Loading, *, check: bool, explained: Path | None = None
+    editor: Editor,
+    edit: Edit | Job,
+    loading: Loading,
+    *,
+    check: bool,
+    explained: Path | None = None,
 ) -> tuple[Job, tuple[Forecast, ...]]:
-    """The job of an edit and what its frames will take, both told on stderr.
+    """The job of an edit, where it is none yet, and what its frames will take; both are told on
+    stderr.
 
     `explained`: where to draw its frames over the photo.
     """
     from locstyle.cli.report import plan_lines, region_lines
+    from locstyle.job.resolve import Job
 
-    job = editor.resolve(edit)
+    job = edit if isinstance(edit, Job) else editor.resolve(edit)
     for line in region_lines(job):
         click.echo(line, err=True)
     speed = _speed(editor) if loading.cache else None

@@ -162,12 +162,11 @@ def stylize(
     edit = running.configured(edit)
     if each and not vary:
         raise RecipeError("--each: names the pictures of --vary; give both, or -o alone")
-    if vary and dry_run:
-        raise RecipeError("--dry-run: is of one edit; leave out that or --vary")
     if vary:
-        from locstyle.cli.vary import Varying, vary_and_save
+        from locstyle.cli.vary import Varying, print_variations, vary_and_save
 
-        vary_and_save(host, edit, Varying(vary, each), running)
+        act = print_variations if dry_run else vary_and_save
+        act(host, edit, Varying(vary, each), running)
     elif dry_run:
         print_plan(host, edit, running)
     else:

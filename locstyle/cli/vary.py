@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil, prod, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from locstyle.cli.planning import Loading, load_editor
+from locstyle.cli.planning import Loading, load_editor, planned
 from locstyle.cli.shared import Running, print_json
 from locstyle.edit import Edit
+from locstyle.edit.recipe import to_yaml
 from locstyle.edit.variation import (
     Variation,
     combinations,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from locstyle.editor import Editor
+    from locstyle.job.shelf import Shelf
     from locstyle.plugin.host import Host
 
 WIDEST = 6
@@ -52,30 +55,15 @@ class Varying:
 
 def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) -> None:
     """Runs every combination in one process, so that the photo is read and inverted once."""
-    from locstyle.job.shelf import Shelf
     from locstyle.photo import Photo
     from locstyle.sheet import contact_sheet
 
-    axes = read_axes(varying.axes, "--vary")
-    chosen = combinations(axes)
-    if len(chosen) > MOST:
-        raise RecipeError(
-            f"--vary: {len(chosen)} pictures; a grid holds {MOST} at most; give fewer values, "
-            "or the same keys to locstyle batch --matrix"
-        )
-    data = edit.to_dict()
-    edits = [Edit.from_dict(varied(data, one)) for one in chosen]
-    _refuse(running)
     grid = running.output
     if grid is None:
         raise RecipeError("-o: is missing; name the picture to write the grid to")
-    singles = _singles(varying.each, chosen)
-    for path in (grid, *singles):
-        check_output(path, [file for one in edits for file in one.files])
-    loading = Loading.of(running, download=True)
-    editor, shelf, cells = load_editor(host, edit, loading), Shelf(), []
-    for asked in edits:  # what is wrong with any of them is said before the first is run
-        editor.resolve(asked, shelf=shelf)
+    axes, chosen, edits, singles = _asked(edit, varying, running)
+    editor, shelf = _ready(host, edits, Loading.of(running, download=True))
+    cells = []
     for number, one in enumerate(chosen):
         with _told(number, len(chosen), one):
             job = editor.resolve(edits[number], shelf=shelf)
@@ -91,6 +79,63 @@ def vary_and_save(host: Host, edit: Edit, varying: Varying, running: Running) ->
         print_json([facts for *_, facts in cells])
     else:
         click.echo(grid)
+
+
+def print_variations(host: Host, edit: Edit, varying: Varying, running: Running) -> None:
+    """Prints the recipe of every combination, and on stderr what each would take; nothing is
+    run."""
+    _, chosen, edits, _ = _asked(edit, varying, running)
+    loading, told = Loading.of(running, download=True), []
+    editor, shelf = _ready(host, edits, loading)
+    for number, (one, asked) in enumerate(zip(chosen, edits, strict=True), start=1):
+        label = f"{number} of {len(chosen)}: {described(one)}"
+        click.echo(label, err=True)
+        _, plan = planned(editor, editor.resolve(asked, shelf=shelf), loading, check=running.check)
+        if not running.as_json:
+            click.echo(f"--- # {' '.join(label.split())}\n{to_yaml(asked.to_dict())}", nl=False)
+        frames = [asdict(frame) for frame in plan]
+        told.append({"vary": dict(one), "edit": asked.to_dict(), "frames": frames})
+    if loading.cache:
+        click.echo("each plan counts inverting; what inverts alike is inverted once", err=True)
+    if running.as_json:
+        print_json(told)
+
+
+class _Asked(NamedTuple):
+    """What is varied, every combination with its edit, and the file each gets by itself."""
+
+    axes: dict[str, list[object]]
+    chosen: list[Variation]
+    edits: list[Edit]
+    singles: list[Path]
+
+
+def _asked(edit: Edit, varying: Varying, running: Running) -> _Asked:
+    """The combinations, of which all can be read and all pictures that are named can be written."""
+    axes = read_axes(varying.axes, "--vary")
+    chosen = combinations(axes)
+    if len(chosen) > MOST:
+        raise RecipeError(
+            f"--vary: {len(chosen)} pictures; a grid holds {MOST} at most; give fewer values, "
+            "or the same keys to locstyle batch --matrix"
+        )
+    data = edit.to_dict()
+    edits = [Edit.from_dict(varied(data, one)) for one in chosen]
+    _refuse(running)
+    singles = _singles(varying.each, chosen)
+    for path in (*([running.output] if running.output else ()), *singles):
+        check_output(path, [file for one in edits for file in one.files])
+    return _Asked(axes, chosen, edits, singles)
+
+
+def _ready(host: Host, edits: list[Edit], loading: Loading) -> tuple[Editor, Shelf]:
+    """Their editor and styles; what is wrong with any of them is said before the first is run."""
+    from locstyle.job.shelf import Shelf
+
+    editor, shelf = load_editor(host, edits[0], loading), Shelf()
+    for asked in edits:
+        editor.resolve(asked, shelf=shelf)
+    return editor, shelf
 
 
 def columns(axes: dict[str, list[object]]) -> int:

@@ -11,6 +11,8 @@ from locstyle.files.bounds import read_file as read_file
 from locstyle.files.bounds import read_text as read_text
 from locstyle.files.contents import Contents as Contents
 from locstyle.files.contents import read_contents as read_contents
+from locstyle.files.folders import check_folder as check_folder
+from locstyle.files.folders import make_folder as make_folder
 from locstyle.files.ledger import MARKER as MARKER
 from locstyle.files.ledger import Ledger as Ledger
 from locstyle.files.ledger import digest_of as digest_of
@@ -22,7 +24,6 @@ from locstyle.files.output import atomic_file as atomic_file
 from locstyle.files.output import check_format as check_format
 from locstyle.files.output import check_output as check_output
 from locstyle.files.output import check_regular as check_regular
-from locstyle.files.output import make_folder as make_folder
 from locstyle.files.output import note_written as note_written
 from locstyle.files.output import noted_files as noted_files
 from locstyle.files.output import settle as settle

@@ -56,20 +56,6 @@ class HasSize(Protocol):
         """The colour profile."""
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder with those above it, where it is not there yet.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made ({error.strerror or error}); choose another folder"
-        ) from error
-
-
 def check_output(
     path: str | os.PathLike[str],
     inputs: Sequence[str | os.PathLike[str]],
