@@ -74,14 +74,15 @@ def drawn(
 ) -> Iterator[tuple[str, Image.Image]]:
     """The face in a style: at the default, by the preset, and every variant."""
     region = ls.Region(face.outline, STYLES[style])
-    plain = ls.Edit(face.photo, (region,))
+    usual = {"structure": 0.25}  # as all else: a face is seen to be one and gets more
+    plain = ls.Edit(face.photo, (region,), fusion=ls.Fusing("singlepass", options=usual))
     yield "the default", editor.run(plain).image.convert("RGB")
     preset = replace(plain, fusion=ls.Fusing("singlepass", preset="portrait"))
     yield "`--preset portrait`", editor.run(preset).image.convert("RGB")
     for one in tried:
         places = standing_out(editor, face, one.get("widened", 0.0))
         placed = ls.Region(places, STYLES[style], structure=one.get("structure"), feather=0)
-        edit = replace(plain, regions=(region, placed), fusion=ls.Fusing("held"))
+        edit = replace(plain, regions=(region, placed), fusion=ls.Fusing("held", options=usual))
         with editor.host.temporarily(Holding(one.get("until", 0.0)), name="holding"):
             image = editor.run(edit).image.convert("RGB")
         yield " ".join(f"{key} {value}" for key, value in one.items()), image

@@ -28,6 +28,13 @@ def guidance_of(region: ls.SceneRegion) -> float:
     return min((w for kind, w in GUIDANCE.items() if kind in region.kinds), default=2.0)
 
 
+STRUCTURE = 0.25
+"""Keeps about as much of the photo's edges as true renderings of the world's styles do."""
+
+IN_FACES = 0.6
+"""Eyes and mouth stay where they are."""
+
+
 class Layout(NamedTuple):
     """How a region keeps the photo's layout: what `structure` means."""
 
@@ -61,7 +68,7 @@ class SinglePass:
     @dataclass(frozen=True)
     class Options:
         guidance: float | None = None  # w in eps_- + w (eps_+ - eps_-); None: by kind of style
-        structure: float = 0.25  # how strongly the photo's layout holds, 0 to 1
+        structure: float | None = None  # of the photo's layout, 0 to 1; None: 0.25, in faces 0.6
         style_in_negative: bool = False  # False: guidance strengthens the style, not words alone
         apart: bool = True  # in self-attention a region sees none of another style
         norms_apart: bool | None = None  # GroupNorm by style; None: but for pictures alone
@@ -70,12 +77,12 @@ class SinglePass:
         adain: bool = True  # give the start a picture's mean and spread, per channel
 
     PRESETS: ClassVar[dict[str, Options]] = {
-        "portrait": Options(structure=0.6),  # eyes and mouth stay where they are
+        "portrait": Options(structure=IN_FACES),  # as in faces, whatever the regions show
     }
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = o = options or self.Options()
-        if not 0 <= o.structure <= 1:
+        if o.structure is not None and not 0 <= o.structure <= 1:
             raise ls.RecipeError(
                 f"got {o.structure}; give a number in [0, 1]", place="options.structure"
             )
@@ -98,6 +105,11 @@ class SinglePass:
         )
 
     @property
+    def in_faces(self) -> float | None:
+        """The structure of regions that show a face, where nobody says how much."""
+        return IN_FACES if self.options.structure is None else None
+
+    @property
     def _plain(self) -> tuple[str, ...]:
         return () if self.options.style_in_negative else ("-",)
 
@@ -112,7 +124,7 @@ class SinglePass:
 
     def _layouts(self, scene: ls.Scene) -> list[Layout]:
         """By owner, unstyled first."""
-        default = self.options.structure
+        default = STRUCTURE if self.options.structure is None else self.options.structure
         own = [default if r.structure is None else r.structure for r in scene.regions]
         return [Layout.of(structure) for structure in (default, *own)]
 

@@ -28,7 +28,8 @@ def region_lines(job: Job) -> Iterator[str]:
     for number, (region, share) in enumerate(
         zip(job.edit.regions, job.coverage, strict=True), start=1
     ):
-        yield f"region {number}: {share:7.2%} of the picture  {region_name(region)}"
+        face = _face(region) if number - 1 in job.faces else ""
+        yield f"region {number}: {share:7.2%} of the picture  {region_name(region)}{face}"
     for (below, above), share in job.overlaps().items():
         covered = share / job.coverage[below]
         if covered >= HIDDEN:
@@ -42,6 +43,12 @@ def region_lines(job: Job) -> Iterator[str]:
                 f"overlap: {share:7.2%} of the picture is in regions {below + 1} and {above + 1}; "
                 f"{above + 1} lies on top, over {covered:.0%} of {below + 1}"
             )
+
+
+def _face(region: Region) -> str:
+    """What a region got because it shows a face."""
+    finer = "" if region.detail is None else f" and detail {region.detail:g}"
+    return f"; a face, so structure {region.structure:g}{finer}"
 
 
 def plan_lines(job: Job, plan: Sequence[Forecast]) -> Iterator[str]:

@@ -125,13 +125,16 @@ class Detail:
         """As finely as the working size allows for a window; working pixels a photo pixel."""
         return min(self.finest, self.working / sqrt(_area(box)))
 
+    def around(self, box: Box, margin: int = 0) -> Box:
+        """A box with what a frame shows around it, `margin` photo pixels to each side at least."""
+        return boxes.grown(box, max(margin, ceil(CONTEXT * sqrt(_area(box)))), self.size)
+
     def canvas(self, box: Box, margin: int, asked: float | None) -> Canvas:
         """The canvas of a frame around `box`, with `margin` photo pixels to each side at least.
 
         `asked`: working pixels a photo pixel; None for as many as the working size allows.
         """
-        around_it = max(margin, ceil(CONTEXT * sqrt(_area(box))))
-        window = boxes.grown(box, around_it, self.size)
+        window = self.around(box, margin)
         if asked is None and _area(window) * self.finest**2 < self.native**2:
             window = _grown(window, self.native / self.finest, self.size)
         if _area(window) >= WHOLE * self.size[0] * self.size[1]:

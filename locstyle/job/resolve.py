@@ -20,6 +20,7 @@ from locstyle.errors import MaskError, RecipeError, at
 from locstyle.files import check_output
 from locstyle.job.accelerator import PLACE, Accelerator, accelerator_of, unguided
 from locstyle.job.check_frames import check_frames
+from locstyle.job.faces import settled_faces
 from locstyle.job.frames import Detail, Frame, frames_of
 from locstyle.job.palette import settled_palettes
 from locstyle.job.prompts import warn_of_syntax
@@ -43,7 +44,8 @@ class Job:
     `edit` says everything, what was left open included; `settled` is how it is run. `masks` and
     `styles` are in the order of the edit's regions; masks have the photo's size, and a region may
     have any number of styles. `frames` are what is denoised, one after another. `list_sha256` is
-    of the edit's list of segments as it was read.
+    of the edit's list of segments as it was read. `faces` are the regions that got their structure
+    and detail because they show a face.
     """
 
     edit: Edit
@@ -55,6 +57,7 @@ class Job:
     frames: tuple[Frame, ...]
     list_sha256: str | None = None
     accelerator: Accelerator | None = None
+    faces: frozenset[int] = frozenset()
     seconds: float = 0.0  # that finding and checking took
 
     def __repr__(self) -> str:
@@ -172,10 +175,11 @@ def resolve(
     edit = settled_palettes(edit, styles)
     options = host.options("fusions", fusing.name, fusing.options, preset=fusing.preset)
     detail = Detail.of(photo.size, backbone, settled.side)
+    edit, faces = settled_faces(edit, fusion, photo, masks, detail)
     frames = frames_of(edit, masks, detail)
     check_frames(edit, fusion, frames, detail)
     said, digest = settled.written(edit, options, frames), selector.list_sha256
-    return Job(said, settled, fusion, photo, masks, styles, frames, digest, accelerator)
+    return Job(said, settled, fusion, photo, masks, styles, frames, digest, accelerator, faces)
 
 
 def _check_backbone(fusion: Fusion, edit: Edit, backbone: Backbone) -> None:

@@ -83,6 +83,9 @@ def _check_words(fusion: Fusion) -> None:
     assert isinstance(carries, frozenset), f"carries is a frozenset, not a {type(carries).__name__}"
     assert carries and carries <= CARRIED.keys(), f"carries is of {sorted(CARRIED)}; got {carries}"
     assert isinstance(roles, frozenset), f"requires_roles is a {type(roles).__name__}"
+    in_faces = getattr(fusion, "in_faces", None)
+    assert in_faces is None or 0 <= in_faces <= 1, f"in_faces is in [0, 1]; got {in_faces!r}"
+    assert in_faces is None or "structure" in heeds(fusion), "in_faces needs structure in heeds"
     assert heeds(fusion) <= set(SETTINGS), f"heeds is of {SETTINGS}; got {sorted(heeds(fusion))}"
     assert isinstance(fusion.inversion, Inversion), f"inversion is {fusion.inversion!r}"
 
