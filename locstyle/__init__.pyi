@@ -40,6 +40,7 @@ from .engine.interventions.share import keep_layout as keep_layout
 from .engine.interventions.share import layout_sites as layout_sites
 from .engine.interventions.text import RegionalText as RegionalText
 from .engine.interventions.tone import adain as adain
+from .engine.interventions.tone import tinted as tinted
 from .engine.interventions.tone import toned as toned
 from .engine.noise import generator as generator
 from .engine.ownership import Held as Held

@@ -75,6 +75,7 @@ class SinglePass:
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
+        tone: float = 2.0  # how far the start goes to the tone that a palette asks; 0: not at all
 
     PRESETS: ClassVar[dict[str, Options]] = {
         "portrait": Options(structure=IN_FACES),  # as in faces, whatever the regions show
@@ -91,6 +92,7 @@ class SinglePass:
     def plan(self, scene: ls.Scene) -> ls.Plan:
         o, ownership, layouts = self.options, ls.Ownership(scene.partition), self._layouts(scene)
         start = scene.start([layout.fresh for layout in layouts[1:]])
+        start = ls.tinted(scene, start, o.tone)
         return ls.Plan(
             branches=tuple(self._branches(scene, layouts)),
             interventions=(

@@ -52,6 +52,7 @@ _PLAIN: Mapping[str, Mapping[str, Plain]] = {
         "beta": 24.0,
         "temperature": 1.5,
         "adain": True,
+        "tone": 0.0,
     },
     "magicstyle": {
         "form": "concat",

@@ -62,7 +62,8 @@ class SceneRegion:
     """A region ready to be denoised: its styles, which act together, and its texts.
 
     `guidance` and `structure` (0 to 1: how strongly the photo's layout holds) are the region's own,
-    None where the fusion's count.
+    None where the fusion's count. `tone` is how far its palette moves the mean of its clean latent,
+    [1, channels, 1, 1]; None: not at all.
     """
 
     styles: tuple[SceneStyle, ...]
@@ -70,6 +71,7 @@ class SceneRegion:
     negative: Timed
     guidance: float | None = None
     structure: float | None = None
+    tone: Tensor | None = None
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The start of an edit in the tone of reference pictures."""
+"""The start of an edit in the tone of reference pictures, or of what a palette asks."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def toned(scene: Scene, x: Tensor) -> Tensor:
                 part = one.strength / total / len(one.references)
                 moved = moved + part * share * (like - x)
     return moved
+
+
+def tinted(scene: Scene, x: Tensor, by: float) -> Tensor:
+    """The start `x` moved, region by region, to the tone its palette asks, `by` times as far.
+
+    A noisy latent's mean is sqrt(alpha) times the clean one's. Regions with pictures are left to
+    `toned`. Above 1 it overshoots, which is what reaches the end: later steps go half the way back.
+    """
+    noisiest = scene.schedule.noisiest
+    far = by * float(scene.backbone.alphas[noisiest]) ** 0.5
+    for share, region in zip(scene.shares()[1:], scene.regions, strict=True):
+        if region.tone is not None and not region.references:
+            x = x + far * share * region.tone.to(x)
+    return x
 
 
 def adain(x: Tensor, share: Tensor, style: Tensor, area: Tensor) -> Tensor:

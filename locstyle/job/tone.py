@@ -1,0 +1,51 @@
+"""Tone: where a palette lets a region's latent begin, by the pictures its styles were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from locstyle.photo.canvas import resize
+
+if TYPE_CHECKING:
+    from locstyle.edit import Region
+    from locstyle.engine.backbone import Backbone
+    from locstyle.style import Style
+
+_SIDE = 256  # pixels of the picture as it is encoded, at most: only its mean is wanted
+_FULL = (
+    0.5  # the palette from where the tone is all the style's: half of its colours need its ground
+)
+
+
+class Tone(NamedTuple):
+    """The mean of a clean latent [1, channels, 1, 1], and how much of the way there is asked."""
+
+    mean: Tensor
+    share: float
+
+
+def tone_of(backbone: Backbone, region: Region, styles: Sequence[Style]) -> Tone | None:
+    """The tone that a settled region's palette asks for; None: its own, or nobody knows the
+    style's."""
+    if not isinstance(region.palette, float) or not region.palette:
+        return None
+    strengths, means = [], []
+    for one, style in zip(region.stylings, styles, strict=True):
+        preview = style.preview if one.strength else None
+        if preview is not None:
+            rgb = torch.from_numpy(np.array(preview.convert("RGB"))).permute(2, 0, 1) / 255
+            side = min(backbone.native, max(_SIDE, backbone.multiple))
+            side = side // backbone.multiple * backbone.multiple
+            latent = backbone.encode(resize(rgb, (side, side))[None])
+            strengths.append(one.strength)
+            means.append(latent.mean((-2, -1), keepdim=True))
+    if not means:
+        return None
+    total = sum(strengths)
+    mean = torch.stack([s / total * m for s, m in zip(strengths, means, strict=True)]).sum(0)
+    return Tone(mean, min(1.0, region.palette / _FULL))
