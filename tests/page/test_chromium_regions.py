@@ -12,6 +12,9 @@ from chrome import Tab, drop_file, give, tile
 from scenes import IN_HOUSE, IN_MEADOW, IN_SKY, scene, write_scene
 from serving import serving
 
+import locstyle as ls
+from locstyle.testing import random_style, tiny_backbone
+
 Open = Callable[..., Tab]
 
 
@@ -147,6 +150,26 @@ def test_the_edits_own_words_steps_and_colours_are_in_the_recipe(tab: Tab) -> No
     assert asked["regions"][0]["negative"] == "clouds" and asked["palette"] == 0
     card.get_by_label("Colours").select_option(label="as the edit")
     assert "palette" not in tab.js("store.part.value.region")
+
+
+def test_an_accelerator_is_drawn_under_once_its_file_is_named(tab: Tab, tmp_path: Path) -> None:
+    drawn = random_style(backbone := tiny_backbone(), seed=9)
+    says = {"solver": "ddim", "steps": "3", "spacing": "trailing", "guidance": "off"}
+    ls.Style("fast", backbone.family, drawn.deltas, says).save(tmp_path / "fast.safetensors")
+    tab.page.mouse.click(*tab.at(*IN_SKY))
+    give(tab)
+    tab.page.get_by_text("The whole edit").click()
+    field = tab.page.locator(".whole").get_by_label("Accelerator")
+    field.fill("fst.safetensors")
+    assert "accelerator" not in tab.js("store.doc.value.rest")  # nobody asks of half a name
+    tab.press("Enter")
+    tab.page.get_by_role("alert").get_by_text("fst.safetensors").wait_for()
+    field.fill("fast.safetensors")
+    tab.press("Tab")
+    code = "store.results.value.find((one) => one.asked.accelerator)?.recipe.accelerator"
+    assert tab.until(code) == "fast.safetensors"
+    tab.until("!store.problems.value.size")
+    assert "accelerator" in tab.page.locator(".whole summary").inner_text()
 
 
 def test_a_refusal_is_shown_at_its_region_in_the_librarys_words(tab: Tab) -> None:

@@ -25,13 +25,16 @@ export function Slider({label, value, usual, least, most, step, unit = '', onCha
     </label>`;
 }
 
-/** @param {{label: string, value: string | undefined, hint: string, onChange: (value: string | undefined) => void}} props */
-export function Text({label, value, hint, onChange}) {
+/** `isWhole`: half of it means nothing, such as of a file's name, so it counts when it was left or entered.
+ * @param {{label: string, value: string | undefined, hint: string, isWhole?: boolean,
+ *   onChange: (value: string | undefined) => void}} props */
+export function Text({label, value, hint, isWhole = false, onChange}) {
+  const put = (/** @type {any} */ event) => onChange(event.target.value || undefined);
   return html`
     <label class="field text">
       <span class="label">${label}</span>
       <input type="text" value=${value ?? ''} placeholder=${hint} spellcheck=${false}
-             onInput=${(/** @type {any} */ event) => onChange(event.target.value || undefined)} />
+             ...${isWhole ? {onChange: put} : {onInput: put}} />
     </label>`;
 }
 
