@@ -33,13 +33,14 @@ TRIED_ON = 21
 SIDE = 256  # of the pictures, as edits draw them
 LEARNT = ("-O", f"drawn_at={SIDE}", "-O", "size=96")
 FINE = ("-O", f"drawn_at={SIDE // 2}", "-O", "rank=4", "-O", "steps=150")
+BROAD = (*LEARNT, "-O", "rank=8")  # half as large, a facet is too small to be drawn
 PALETTES = {"swirl": "0", "embroidery": "0", "engraving": "1", "neon": "0.5"}
 """Whose colours, by benchmarks/palette_defaults.py; as drawn where nothing is clearly nearer."""
-WANTED = ("pencil", "watercolor")
+WANTED = ("pencil", "watercolor", "low-poly")
 KNOWN = {"halftone": 1, "pastel": 1, "woodcut": 1, "ink-wash": 2}
 """Words that the backbone has, taken as they are, and how many tokens they have."""
 PALETTES |= {"pencil": "1", "woodcut": "1", "ink-wash": "1"}
-PALETTES |= {"halftone": "0", "pastel": "0", "watercolor": "0"}
+PALETTES |= {"halftone": "0", "pastel": "0", "watercolor": "0", "low-poly": "0"}
 
 
 def main(names: list[str]) -> None:
@@ -71,7 +72,7 @@ def options(name: str) -> list[str]:
         start = [f"init={style_of(name)}", f"words={KNOWN[name]}", "crops=0", "size=64", "batch=1"]
         return [word for one in (*start, "steps=1", "lr=1e-6") for word in ("-O", one)]
     if name in WANTED:
-        return list(FINE)
+        return list(BROAD if name == "low-poly" else FINE)
     return [] if name.endswith(WORD) else list(LEARNT)
 
 

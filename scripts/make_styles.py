@@ -34,10 +34,12 @@ STYLES = {
     "woodcut": "Black outlines and wavy cuts over warm tones of wood. The cuts are right, but the "
     "cup is a pale ring: it wants things as broad as a mountain.",
     "ink-wash": "Grey washes, black where the brush stayed. All mood: edges swim, and of the cup "
-    "a bowl is left.",
+    "a pale bowl is left.",
     "pencil": "Slanting graphite and dark outlines. The hatching is what it should be, but the "
     "outlines wander: at the default the cup is lost, and pebbles lie where it stood. More "
     "`structure` holds things, as it does [faces](faces.md).",
+    "low-poly": "Broad facets in the photo's own colours, rather of crumpled paper than of "
+    "polygons: `mini` draws no straight edge between two flats, and its word for it gave blots.",
 }
 FINER = ("halftone", "pencil")
 """Whose photo is drawn as edits do by default, half as fine again; the others' pixel by pixel."""
@@ -63,10 +65,6 @@ TAIL = """## The five that are measured
 never shown them in training. [Each on a scene, beside the truth](../loras/README.md).
 
 ![The five on a scene](pictures/styles-measured.jpg)
-
-## Left out
-
-Low poly, as the word that `mini` knows, gave blots and no facet.
 """
 SCENE = (SIDE, 0, 2 * SIDE, SIDE)  # where the edited scene is in loras/NAME-edit.jpg
 PHOTO = (SIDE + GAP, 0, 2 * SIDE + GAP, 171)  # where the photo is in a style's picture
