@@ -11,6 +11,7 @@ import skimage.data
 from locstyle_plugins.singlepass import IN_FACES, SinglePass
 
 import locstyle as ls
+from locstyle.cli.report import region_lines
 from locstyle.job.faces import shows_face
 from locstyle.job.resolve import Job, resolve
 from locstyle.masks import Mask
@@ -102,6 +103,14 @@ def test_whoever_says_how_finely_gets_that(said, plugin_host, astronaut) -> None
     region = ls.Region(OUTLINE, random_style(tiny_backbone(), 1))
     job = resolve(ls.Edit(astronaut, (region,), **said), tiny_backbone(), plugin_host)
     assert job.faces == {0} and job.edit.regions[0].detail is None
+
+
+def test_the_report_does_not_blame_the_face_for_a_detail_somebody_said(
+    plugin_host, astronaut
+) -> None:
+    face = ls.Region(OUTLINE, random_style(tiny_backbone(), 1), detail=0.2)
+    (line,) = region_lines(resolved(plugin_host, astronaut, face))
+    assert line.endswith("; a face, so structure 0.6, drawn at detail 0.2")
 
 
 def test_whoever_says_a_structure_gets_it(plugin_host, astronaut) -> None:

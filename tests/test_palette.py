@@ -12,6 +12,8 @@ from skimage.color import rgb2lab
 
 import locstyle as ls
 from locstyle.job.palette import Palette, Spread, palettes_of, recoloured, settled_palettes
+from locstyle.job.tone import tone_of
+from locstyle.testing import random_words, tiny_backbone
 
 SIZE = 48
 
@@ -123,6 +125,18 @@ def test_of_several_styles_the_strongest_says(style: ls.Style) -> None:
     )
     edit = ls.Edit("a.png", (ls.Region("all", styles=stylings),))
     assert settled_palettes(edit, [styles]).regions[0].palette == 0.0
+
+
+def test_words_of_the_negative_prompt_have_no_say() -> None:
+    words = random_words(tiny_backbone()).with_preview(Image.new("RGB", (8, 8), "red"))
+    words = replace(words, meta={**words.meta, "palette": "1"})
+    asked = ls.Edit("a.png", (ls.Region("all", words),), negative=f"blur, {words.trigger}")
+    assert settled_palettes(asked, [(words,)]).regions[0].palette == "drawn"
+    own = replace(asked, regions=(replace(asked.regions[0], palette=1.0),))
+    assert palettes_of(own, [(words,)]) == (Palette(1.0),)
+    assert tone_of(tiny_backbone(), own, own.regions[0], (words,)) is None
+    heard = replace(own, negative="")
+    assert tone_of(tiny_backbone(), heard, heard.regions[0], (words,)) is not None
 
 
 @pytest.mark.parametrize("word", ["purple", "2.0", "nan", ""])

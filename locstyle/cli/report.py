@@ -46,8 +46,8 @@ def region_lines(job: Job) -> Iterator[str]:
 
 
 def _face(region: Region) -> str:
-    """What a region got because it shows a face."""
-    finer = "" if region.detail is None else f" and detail {region.detail:g}"
+    """What a region got because it shows a face, and how finely it is drawn, whoever said so."""
+    finer = "" if region.detail is None else f", drawn at detail {region.detail:g}"
     return f"; a face, so structure {region.structure:g}{finer}"
 
 

@@ -19,7 +19,7 @@ from locstyle.engine.trajectory import Trajectory, pivot
 from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
-from locstyle.job.texts import Reading, is_negative, negative_text, region_texts
+from locstyle.job.texts import Reading, acting_styles, negative_text, region_texts
 from locstyle.job.tone import tone_of
 from locstyle.masks import Partition
 
@@ -168,14 +168,11 @@ def _cuts(job: Job, frame: Frame, factor: int) -> Iterator[list[Cut]]:
 
 
 def _acting(job: Job, index: int) -> Iterator[tuple[str, Styling, Style]]:
-    """The styles that a fusion sees of a region, each with its place in the recipe: in every fusion
-    one of strength 0 is none, and so are words that stand in the negative prompt."""
+    """The styles that a fusion sees of a region, each with its place in the recipe."""
     region = job.edit.regions[index]
-    negative = job.edit.negative if region.negative is None else region.negative
     places = style_places(region, index)
-    for place, one, style in zip(places, region.stylings, job.styles[index], strict=True):
-        if one.strength and not is_negative(style, negative):
-            yield place, one, style
+    for number, one, style in acting_styles(job.edit, region, job.styles[index]):
+        yield places[number], one, style
 
 
 def _regions(
@@ -206,7 +203,7 @@ def _toned(job: Job, frame: Frame, scene: Scene) -> Iterator[SceneRegion]:
     """The scene's regions with the tones their palettes ask."""
     shares = scene.shares()[1:]
     for index, share, region in zip(frame.regions, shares, scene.regions, strict=True):
-        wanted = tone_of(scene.backbone, job.edit.regions[index], job.styles[index])
+        wanted = tone_of(scene.backbone, job.edit, job.edit.regions[index], job.styles[index])
         if wanted is None or not share.any():
             yield region
         else:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from locstyle.edit import Edit, checks
 from locstyle.errors import RecipeError, StyleError, shown
+from locstyle.job.texts import acting_styles
 
 if TYPE_CHECKING:
     from locstyle.edit import Region
@@ -72,7 +73,7 @@ def settled_palettes(edit: Edit, styles: Sequence[Sequence[Style]]) -> Edit:
 def palettes_of(edit: Edit, styles: Sequence[Sequence[Style]]) -> tuple[Palette | None, ...]:
     """What is asked of the colours of each region of a settled edit; None leaves them as drawn."""
     return tuple(
-        Palette(region.palette, _spread(region, own) if region.palette else None)
+        Palette(region.palette, _spread(edit, region, own) if region.palette else None)
         if isinstance(region.palette, float)
         else None
         for region, own in zip(edit.regions, styles, strict=True)
@@ -115,12 +116,12 @@ def _settled(edit: Edit, region: Region, styles: Sequence[Style]) -> float | str
     asked = edit.palette if region.palette is None else region.palette
     if asked is not None:
         return asked
-    acting = [
+    saying = [
         (one.strength, style)
-        for one, style in zip(region.stylings, styles, strict=True)
-        if one.strength and "palette" in style.meta
+        for _, one, style in acting_styles(edit, region, styles)
+        if "palette" in style.meta
     ]
-    return _own(max(acting, key=lambda pair: pair[0])[1]) if acting else "drawn"
+    return _own(max(saying, key=lambda pair: pair[0])[1]) if saying else "drawn"
 
 
 def _own(style: Style) -> float | str:
@@ -134,13 +135,12 @@ def _own(style: Style) -> float | str:
     )
 
 
-def _spread(region: Region, styles: Sequence[Style]) -> Spread | None:
+def _spread(edit: Edit, region: Region, styles: Sequence[Style]) -> Spread | None:
     """The colours of the pictures that a region's styles were made from, as far as they are known,
     each style by its strength."""
     colours, weights = [], []
-    for one, style in zip(region.stylings, styles, strict=True):
-        preview = style.preview if one.strength else None
-        if preview is not None:
+    for _, one, style in acting_styles(edit, region, styles):
+        if (preview := style.preview) is not None:
             found = _lab(torch.from_numpy(np.array(preview)).permute(2, 0, 1) / 255).reshape(-1, 3)
             colours.append(found)
             weights.append(np.full(len(found), one.strength / len(found), np.float32))

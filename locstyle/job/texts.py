@@ -17,7 +17,7 @@ from locstyle.engine.plan import Timed, Window
 from locstyle.errors import LocstyleWarning, at
 
 if TYPE_CHECKING:
-    from locstyle.edit import Edit, Region
+    from locstyle.edit import Edit, Region, Styling
     from locstyle.engine.backbone import Backbone, Text, TextDeltas
     from locstyle.engine.schedule import Schedule
     from locstyle.plugin.protocols import Fusion
@@ -141,6 +141,19 @@ def _negative_words(prompt: str, styles: Sequence[Style]) -> dict[str, Tensor]:
 def is_negative(style: Style, prompt: str) -> bool:
     """Whether a style is words that a negative prompt says, and nothing else."""
     return style.kinds == {"words"} and any(name in prompt for name in style.words)
+
+
+def acting_styles(
+    edit: Edit, region: Region, styles: Sequence[Style]
+) -> list[tuple[int, Styling, Style]]:
+    """The styles that are to be seen in a region, each with its number: one of strength 0 is none,
+    and so are words that stand in the negative prompt."""
+    negative = edit.negative if region.negative is None else region.negative
+    return [
+        (number, one, style)
+        for number, (one, style) in enumerate(zip(region.stylings, styles, strict=True))
+        if one.strength and not is_negative(style, negative)
+    ]
 
 
 def _over_time(region: Region, schedule: Schedule, said: Callable[[Sequence[int]], Text]) -> Timed:

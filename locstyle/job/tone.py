@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from locstyle.job.texts import acting_styles
 from locstyle.photo.canvas import resize
 
 if TYPE_CHECKING:
-    from locstyle.edit import Region
+    from locstyle.edit import Edit, Region
     from locstyle.engine.backbone import Backbone
     from locstyle.style import Style
 
@@ -29,15 +30,14 @@ class Tone(NamedTuple):
     share: float
 
 
-def tone_of(backbone: Backbone, region: Region, styles: Sequence[Style]) -> Tone | None:
+def tone_of(backbone: Backbone, edit: Edit, region: Region, styles: Sequence[Style]) -> Tone | None:
     """The tone that a settled region's palette asks for; None: its own, or nobody knows the
     style's."""
     if not isinstance(region.palette, float) or not region.palette:
         return None
     strengths, means = [], []
-    for one, style in zip(region.stylings, styles, strict=True):
-        preview = style.preview if one.strength else None
-        if preview is not None:
+    for _, one, style in acting_styles(edit, region, styles):
+        if (preview := style.preview) is not None:
             rgb = torch.from_numpy(np.array(preview.convert("RGB"))).permute(2, 0, 1) / 255
             side = min(backbone.native, max(_SIDE, backbone.multiple))
             side = side // backbone.multiple * backbone.multiple
