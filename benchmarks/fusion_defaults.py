@@ -3,6 +3,7 @@
     python benchmarks/fusion_defaults.py --out OUT [--fusion singlepass] [--scenes 4]
     python benchmarks/fusion_defaults.py --out OUT --fusion magicstyle --tried '{"beta": 3.0}'
     python benchmarks/fusion_defaults.py --out OUT --scenes 2 --regions 1,2,3,4 --size 256
+    python benchmarks/fusion_defaults.py --out OUT --only neon,engraving --regions 1,2,3,4
 
 Prints the mean over scenes and regions of the distance to the true rendering, and writes
 OUT/FUSION.json, OUT/FUSION.md (the same as a table) and OUT/FUSION.png. The last command takes the
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4, help="for each number of regions")
     parser.add_argument("--regions", type=read_regions, default="2")
     parser.add_argument("--size", type=int, default=128, help="of the scenes and of every edit")
+    parser.add_argument("--only", default="", help="regions of these styles alone, by comma")
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--styles", type=Path, help="their folder; default: the shipped ones")
     parser.add_argument("--encoder-option", action="append", default=[], metavar="ENCODER:K=V")
@@ -123,6 +125,8 @@ def main() -> None:
     variants = TRIED[wanted.fusion] if wanted.tried is None else json.loads(f"[{wanted.tried}]")
     encoder = wanted.encoder or ENCODERS.get(wanted.fusion, "lora")
     cases = list(world_cases(wanted.scenes, wanted.regions, wanted.size))
+    if wanted.only:
+        cases = [one for case in cases for one in only(case, set(wanted.only.split(",")))]
     rows, pictures = tried(bench, wanted.fusion, encoder, cases, variants)
     table = Table("options", *FIGURES)
     for row in rows:
@@ -159,6 +163,18 @@ def tried(
         rows.append({"options": dict(options), **means})
         print(label(options), *(f"{means[name]:.3f}" for name in FIGURES), flush=True)
     return rows, pictures
+
+
+def only(case: Case, names: set[str]) -> Iterator[Case]:
+    """The case with the regions of some styles alone; nothing where it has none."""
+    kept = [index for index, style in enumerate(case.styles) if style.name in names]
+    if kept:
+        lists = {
+            name: tuple(one[index] for index in kept)
+            for name in ("shown", "masks", "styles", "truths", "redrawn")
+            if (one := getattr(case, name)) is not None
+        }
+        yield replace(case, **lists)
 
 
 def truth(case: Case) -> np.ndarray:
