@@ -75,7 +75,7 @@ class SinglePass:
         beta: float = 24.0  # how much a picture's key weighs beside one of the photo's
         temperature: float = 1.5  # of attention to pictures; above 1 attends to fewer places
         adain: bool = True  # give the start a picture's mean and spread, per channel
-        tone: float = 2.0  # how far the start goes to the tone that a palette asks; 0: not at all
+        tone: float = 1.0  # how far the start goes to the tone that a palette asks; 0: not at all
 
     PRESETS: ClassVar[dict[str, Options]] = {
         "portrait": Options(structure=IN_FACES),  # as in faces, whatever the regions show

@@ -32,7 +32,7 @@ STYLES = {
     "the LoRA stained-glass": "stained-glass",
     "the picture swirl.png": ROOT / "loras/swirl.png",
 }
-WAYS = {0.25: "structure 0.25, as elsewhere", None: "the default"}
+WAYS = {0.25: "as all else", None: "the default"}
 CELL = 300
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the photo
 
@@ -159,7 +159,7 @@ def draw(editor: ls.Editor, face: Face) -> Image.Image:
         for way, said in WAYS.items():
             region = ls.Region(face.outline, style, structure=way)
             made = editor.run(ls.Edit(face.photo, (region,))).image.convert("RGB")
-            pictures.append((f"{label}, {said}", made.crop(face.shown)))
+            pictures.append((f"{named(label)}, {said}", made.crop(face.shown)))
     return contact_sheet(pictures, len(pictures), cell=CELL)
 
 

@@ -30,7 +30,7 @@ def tinted(scene: Scene, x: Tensor, by: float) -> Tensor:
     """The start `x` moved, region by region, to the tone its palette asks, `by` times as far.
 
     A noisy latent's mean is sqrt(alpha) times the clean one's. Regions with pictures are left to
-    `toned`. Above 1 it overshoots, which is what reaches the end: later steps go half the way back.
+    `toned`. Above 1 it overshoots: some reaches the end, as later steps go part of the way back.
     """
     noisiest = scene.schedule.noisiest
     far = by * float(scene.backbone.alphas[noisiest]) ** 0.5
