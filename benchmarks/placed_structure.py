@@ -5,7 +5,7 @@
 Gives the places of a face whose contrast stands out from the rest a region of their own, in the
 face's own style, with more `structure`; or holds the latent there to the photo's trajectory for the
 first part `until` of the schedule. Prints edges kept in the face, edges kept in boxes around eyes
-and mouth, and texture's distance to the style's picture, beside the default and `portrait`; writes
+and mouth, and texture's distance to the style's picture, beside all else and `portrait`; writes
 OUT/placed.md and OUT/placed.png. The faces are those of `scripts/make_portrait.py`.
 """
 
@@ -72,11 +72,11 @@ def main() -> None:
 def drawn(
     editor: ls.Editor, face: Face, style: str, tried: Sequence[Mapping[str, float]]
 ) -> Iterator[tuple[str, Image.Image]]:
-    """The face in a style: at the default, by the preset, and every variant."""
+    """The face in a style: as all else, by the preset, and every variant."""
     region = ls.Region(face.outline, STYLES[style])
     usual = {"structure": 0.25}  # as all else: a face is seen to be one and gets more
     plain = ls.Edit(face.photo, (region,), fusion=ls.Fusing("singlepass", options=usual))
-    yield "the default", editor.run(plain).image.convert("RGB")
+    yield "as all else", editor.run(plain).image.convert("RGB")
     preset = replace(plain, fusion=ls.Fusing("singlepass", preset="portrait"))
     yield "`--preset portrait`", editor.run(preset).image.convert("RGB")
     for one in tried:
