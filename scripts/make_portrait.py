@@ -57,8 +57,8 @@ def faces() -> dict[str, Face]:
             ((188, 106, 220, 128), (230, 106, 262, 128), (198, 144, 250, 172)),
             (100, 10, 350, 230),
             "Eileen Collins by NASA, in the public domain; scikit-image's `astronaut`",
-            "The chin of glass turns green, one eye is a pupil in a pane and the teeth are two; the "
-            "swirl paints the eyes blue and the chin green. Drawn like all else, glass leaves "
+            "The chin of glass turns green, one eye is a pupil in a pane and the teeth are two; "
+            "the swirl paints the eyes blue and the chin green. Drawn like all else, glass leaves "
             "neither eye and a hook of lead for a mouth, and the swirl one eye of two.",
         ),
         "hopper": Face(
@@ -82,6 +82,7 @@ Drawn like all else, a face is taken apart by a style: an eye that moves by its 
 So a region that shows a face, looking at you more or less, gets `structure: 0.6` instead of 0.25
 and a [frame](frames.md) of its own, up to 1.4 times as fine as the backbone draws well at once and
 up to two working pixels a photo pixel; the report says `a face, so structure 0.6 and detail 2`.
+Both faces below take four [tiles](frames.md) so, and four times as long (228 rows for 57 and 52).
 What you say yourself counts first: `--set 1.structure=0.25`, `--set 1.detail=1`,
 `-O structure=0.4`. `--preset portrait` gives the structure to all regions, faces or not. Made by
 `python scripts/make_portrait.py`.
