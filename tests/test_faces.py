@@ -121,6 +121,12 @@ def test_whoever_says_a_structure_gets_it(plugin_host, astronaut) -> None:
     assert common.edit.regions[0].structure is None and not common.faces
 
 
+def test_a_face_whose_style_is_off_costs_nothing_more(plugin_host, astronaut) -> None:
+    off = ls.Region(OUTLINE, random_style(tiny_backbone(), 1), strength=0.0)
+    job = resolved(plugin_host, astronaut, off)
+    assert not job.faces and job.edit.regions[0].detail is None
+
+
 def test_a_fusion_that_says_nonsense_of_faces_is_named(plugin_host, astronaut) -> None:
     class Odd:
         @ls.hookimpl

@@ -55,7 +55,8 @@ def test_the_tone_goes_from_the_photos_mean_to_the_styles(plugin_host, palette, 
     ls.Region(HALF, style(), palette="drawn"),
     ls.Region(HALF, style()),
     ls.Region(HALF, style(seen=False), palette=1.0),
-], ids=["the photo's", "as drawn", "nothing said", "nobody knows"])  # fmt: skip
+    ls.Region(HALF, style(), palette=1.0, window=(0.5, 1.0)),
+], ids=["the photo's", "as drawn", "nothing said", "nobody knows", "late"])  # fmt: skip
 def test_nothing_else_has_a_tone(plugin_host, region) -> None:
     scene = scene_of(plugin_host, region)
     assert [one.tone for one in scene.regions] == [None]

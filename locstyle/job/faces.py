@@ -56,7 +56,8 @@ def settled_faces(
         raise PluginError(f"fusion {edit.fusion.name!r}: {error}") from error
     found, regions = set(), list(edit.regions)
     for index, (region, mask) in enumerate(zip(regions, masks, strict=True)):
-        if region.structure is None and shows_face(photo, mask):
+        styled = any(one.strength for one in region.stylings)
+        if styled and region.structure is None and shows_face(photo, mask):
             found.add(index)
             finer = region.detail if _says_detail(edit, region) else _finer(mask, detail)
             regions[index] = replace(region, structure=structure, detail=finer)

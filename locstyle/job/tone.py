@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from locstyle.style import Style
 
 _SIDE = 256  # pixels of the picture as it is encoded, at most: only its mean is wanted
-_FULL = (
-    0.5  # the palette from where the tone is all the style's: half of its colours need its ground
-)
+_FULL = 0.5  # the palette from where the tone is all the style's: its ground goes with its colours
 
 
 class Tone(NamedTuple):
@@ -31,13 +29,13 @@ class Tone(NamedTuple):
 
 
 def tone_of(backbone: Backbone, edit: Edit, region: Region, styles: Sequence[Style]) -> Tone | None:
-    """The tone that a settled region's palette asks for; None: its own, or nobody knows the
-    style's."""
+    """The tone that a settled region's palette asks for, by the styles that act from the start;
+    None: its own, or nobody knows theirs."""
     if not isinstance(region.palette, float) or not region.palette:
         return None
     strengths, means = [], []
     for _, one, style in acting_styles(edit, region, styles):
-        if (preview := style.preview) is not None:
+        if one.window[0] == 0 and (preview := style.preview) is not None:
             rgb = torch.from_numpy(np.array(preview.convert("RGB"))).permute(2, 0, 1) / 255
             side = min(backbone.native, max(_SIDE, backbone.multiple))
             side = side // backbone.multiple * backbone.multiple
