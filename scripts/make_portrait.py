@@ -81,7 +81,8 @@ HEAD = """# Faces
 Drawn like all else, a face is taken apart by a style: an eye that moves by its own width is gone.
 So a region that shows a face, looking at you more or less, gets `structure: 0.6` instead of 0.25
 and a [frame](frames.md) of its own, up to 1.4 times as fine as the backbone draws well at once and
-up to two working pixels a photo pixel; the report says `a face, so structure 0.6 and detail 2`.
+up to two working pixels a photo pixel; the report says `a face, so structure 0.6, drawn at
+detail 2`.
 Both faces below take four [tiles](frames.md) so, and four times as long (228 rows for 57 and 52).
 What you say yourself counts first: `--set 1.structure=0.25`, `--set 1.detail=1`,
 `-O structure=0.4`. `--preset portrait` gives the structure to all regions, faces or not. Made by
@@ -133,8 +134,7 @@ More structure by place does next to nothing. A held latent does more: in the sw
 the mouth come back and the style is all there; in glass both eyes come back faintly and the mouth
 does not, at about the preset's texture. All of the face held by structure and drawn finer keeps
 more, so that is the default now and this was left. All rows here are at the photo's own pixels;
-drawn twice as fine with structure 0.6, without which strokes are still as wide as an eye, Collins
-is what the pictures above show.
+the pictures at the top have structure 0.6 and are drawn finer.
 """
 
 

@@ -12,7 +12,6 @@ from skimage.color import rgb2lab
 
 import locstyle as ls
 from locstyle.job.palette import Palette, Spread, palettes_of, recoloured, settled_palettes
-from locstyle.job.tone import tone_of
 from locstyle.testing import random_words, tiny_backbone
 
 SIZE = 48
@@ -134,9 +133,6 @@ def test_words_of_the_negative_prompt_have_no_say() -> None:
     assert settled_palettes(asked, [(words,)]).regions[0].palette == "drawn"
     own = replace(asked, regions=(replace(asked.regions[0], palette=1.0),))
     assert palettes_of(own, [(words,)]) == (Palette(1.0),)
-    assert tone_of(tiny_backbone(), own, own.regions[0], (words,)) is None
-    heard = replace(own, negative="")
-    assert tone_of(tiny_backbone(), heard, heard.regions[0], (words,)) is not None
 
 
 @pytest.mark.parametrize("word", ["purple", "2.0", "nan", ""])

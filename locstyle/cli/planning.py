@@ -133,12 +133,12 @@ def _check_outputs(edit: Edit, running: Running, inputs: Sequence[Path]) -> None
     output, files = running.output, [*map(Path, edit.files), *inputs]
     if output is not None:
         check_output(output, files)
-        files.append(output)
+    taken = files if output is None else [*files, output]
     for extra in (running.contact_sheet, running.explain_frames):
         if extra:
-            check_output(extra, files)
+            check_output(extra, taken)
     if output is not None and isinstance(edit.image, str):
-        check_output(output, files[:-1], photo=Photo.open(edit.image))
+        check_output(output, files, photo=Photo.open(edit.image))
 
 
 def planned(

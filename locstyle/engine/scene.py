@@ -62,8 +62,7 @@ class SceneRegion:
     """A region ready to be denoised: its styles, which act together, and its texts.
 
     `guidance` and `structure` (0 to 1: how strongly the photo's layout holds) are the region's own,
-    None where the fusion's count. `tone` is how far its palette moves the mean of its clean latent,
-    [1, channels, 1, 1]; None: not at all.
+    None where the fusion's count. `palette` is how much of its styles' colours it asks for, 0 to 1.
     """
 
     styles: tuple[SceneStyle, ...]
@@ -71,7 +70,7 @@ class SceneRegion:
     negative: Timed
     guidance: float | None = None
     structure: float | None = None
-    tone: Tensor | None = None
+    palette: float = 0.0
 
     @property
     def kinds(self) -> frozenset[str]:

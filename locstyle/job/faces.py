@@ -19,6 +19,7 @@ import torch
 
 from locstyle.edit import Edit, checks
 from locstyle.errors import PluginError, RecipeError
+from locstyle.photo import boxes
 from locstyle.photo.canvas import average
 
 if TYPE_CHECKING:
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from locstyle.job.frames import Detail
     from locstyle.masks import Mask
     from locstyle.photo import Photo
-    from locstyle.photo.boxes import Box
     from locstyle.plugin.protocols import Fusion
 
 _SIDE = 160  # pixels of the window's longer side as it is looked at
 _MARGIN = 0.15  # of the region's longer side, around it: an outline may cut off chin and forehead
 _LEAST = 24  # photo pixels of a region's shorter side; the detector's own size
 _INSIDE = 0.75  # of a found face that must lie in the region
-_FINER = 1.4  # times the side that a backbone draws well at once: strokes half as wide as a mouth
-_FINEST = 2.0  # working pixels a photo pixel: beyond, there is nothing to be seen in the photo
 _OF_REGION = 0.3  # of the region that the face must be: a person with a face in it is no face
+_FINER = 1.4  # times the side that a backbone draws well at once; by eye, on two faces
+_FINEST = 2.0  # working pixels a photo pixel: beyond, there is nothing to be seen in the photo
 
 
 def settled_faces(
@@ -106,7 +106,9 @@ def shows_face(photo: Photo, mask: Mask) -> bool:
 def _window(photo: Photo, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
     """A region with a margin as the detector sees it, [h, w, 3] of 8 bits, and how far each place
     is inside, [h, w] in [0, 1]."""
-    x0, y0, x1, y1 = box = _around(mask.bounds, photo.size)
+    x0, y0, x1, y1 = mask.bounds
+    margin = int(_MARGIN * max(x1 - x0, y1 - y0))
+    x0, y0, x1, y1 = box = boxes.grown(mask.bounds, margin, photo.size)
     step = max(1, max(x1 - x0, y1 - y0) // (4 * _SIDE))  # a large photo is looked at sparsely
     colours = photo.working(slice(y0, y1, step), slice(x0, x1, step))
     inside = (mask.part(box)[::step, ::step] > 0.5).float()
@@ -120,18 +122,6 @@ def _window(photo: Photo, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
         )[0]
     seen = (both[:3].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous()
     return seen.numpy(), both[3].numpy()
-
-
-def _around(bounds: Box, size: tuple[int, int]) -> Box:
-    x0, y0, x1, y1 = bounds
-    margin = int(_MARGIN * max(x1 - x0, y1 - y0))
-    height, width = size
-    return (
-        max(0, x0 - margin),
-        max(0, y0 - margin),
-        min(width, x1 + margin),
-        min(height, y1 + margin),
-    )
 
 
 @cache

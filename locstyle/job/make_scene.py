@@ -20,7 +20,6 @@ from locstyle.job.inversions import Inversions, Inverter, KeepsInversions
 from locstyle.job.references import Cut, cut, paired
 from locstyle.job.styles import style_places
 from locstyle.job.texts import Reading, acting_styles, negative_text, region_texts
-from locstyle.job.tone import tone_of
 from locstyle.masks import Partition
 
 if TYPE_CHECKING:
@@ -63,20 +62,19 @@ def make_scene(
     if (how := inverter.inversion.pivot) is not None:
         content = pivot(backbone, content, schedule, text=empty, how=how, on_step=on_step)
         inverted = inverted.replaced(content)
-    partition = job.layers(frame, "feather").on(frame.canvas)
     scene = Scene(
         backbone=backbone,
         latent=latent,
         content=content,
         noise=_noise(latent, edit.seed),
         regions=tuple(_regions(job, frame, reading, paired(cuts, others), schedule)),
-        partition=partition,
+        partition=job.layers(frame, "feather").on(frame.canvas),
         schedule=schedule,
         empty=empty,
         text=reading.text(edit.prompt, "prompt"),
         negative=negative_text(edit, job.styles, reading),
     )
-    return replace(scene, regions=tuple(_toned(job, frame, scene))), inverted
+    return scene, inverted
 
 
 def supposed_scene(job: Job, frame: Frame, inverter: Inverter) -> Scene:
@@ -196,20 +194,8 @@ def _regions(
             negative=negative,
             guidance=region.guidance,
             structure=region.structure,
+            palette=region.palette if isinstance(region.palette, float) else 0.0,
         )
-
-
-def _toned(job: Job, frame: Frame, scene: Scene) -> Iterator[SceneRegion]:
-    """The scene's regions with the tones their palettes ask."""
-    shares = scene.shares()[1:]
-    for index, share, region in zip(frame.regions, shares, scene.regions, strict=True):
-        wanted = tone_of(scene.backbone, job.edit, job.edit.regions[index], job.styles[index])
-        if wanted is None or not share.any():
-            yield region
-        else:
-            weight = share / share.sum()
-            own = (weight * scene.latent).sum((-2, -1), keepdim=True)
-            yield replace(region, tone=wanted.share * (wanted.mean - own))
 
 
 def _noise(like: Tensor, seed: int) -> Tensor:

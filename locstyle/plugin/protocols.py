@@ -153,8 +153,8 @@ class Fusion(Protocol):
     steps than the usual says so in `sampling`, a Sampling; one that heeds what regions set for
     themselves in `heeds`, a set of "guidance" and "structure"; others refuse it. One that would
     keep more of a face says so in `in_faces`, a structure for regions that show one and say none,
-    or None. One that cannot
-    use deltas on every layer names in `sides` the sides of layers it can: "image", "text", "none".
+    or None. One that cannot use deltas on every layer names in `sides` the sides of layers it can:
+    "image", "text", "none".
     One whose texts must not be longer than others says in how many `windows` a prompt may be.
     One whose options a backbone may not suit has `check(backbone)`, which raises a RecipeError.
     """

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
 from torch import Tensor
 
-from locstyle.engine.scene import Scene
+from locstyle.engine.scene import Scene, SceneRegion
+from locstyle.photo.canvas import resize
+
+if TYPE_CHECKING:
+    from locstyle.engine.backbone import Backbone
+
+_SIDE = 256  # pixels of a picture as it is encoded, at most: only its mean is wanted
+_FULL = 0.5  # the palette from where the tone is all the style's: its ground goes with its colours
 
 
 def toned(scene: Scene, x: Tensor) -> Tensor:
@@ -29,15 +40,38 @@ def toned(scene: Scene, x: Tensor) -> Tensor:
 def tinted(scene: Scene, x: Tensor, by: float) -> Tensor:
     """The start `x` moved, region by region, to the tone its palette asks, `by` times as far.
 
-    A noisy latent's mean is sqrt(alpha) times the clean one's. Regions with pictures are left to
-    `toned`. Above 1 it overshoots: some reaches the end, as later steps go part of the way back.
+    That is the mean of the pictures that its styles were made from, of those that act from the
+    start and whose picture is known. A noisy latent's mean is sqrt(alpha) times the clean one's.
+    Regions with pictures are left to `toned`. Above 1 it overshoots: some reaches the end, as later
+    steps go part of the way back.
     """
-    noisiest = scene.schedule.noisiest
-    far = by * float(scene.backbone.alphas[noisiest]) ** 0.5
+    far = by * float(scene.backbone.alphas[scene.schedule.noisiest]) ** 0.5
     for share, region in zip(scene.shares()[1:], scene.regions, strict=True):
-        if region.tone is not None and not region.references:
-            x = x + far * share * region.tone.to(x)
+        if not (far and region.palette and share.any()) or region.references:
+            continue
+        if (mean := _mean_of(scene.backbone, region)) is not None:
+            own, _ = _statistics(scene.latent, share)
+            asked = min(1.0, region.palette / _FULL)
+            x = x + far * share * (asked * (mean - own)).to(x)
     return x
+
+
+def _mean_of(backbone: Backbone, region: SceneRegion) -> Tensor | None:
+    """The mean latent [1, channels, 1, 1] of its styles' pictures, each by its style's strength."""
+    early = [one for one in region.styles if one.window.start == 0]
+    shown = [(one.strength, one.style.preview) for one in early]
+    known = [(strength, picture) for strength, picture in shown if picture is not None]
+    if not known:
+        return None
+    total = sum(strength for strength, _ in known)
+    side = min(backbone.native, max(_SIDE, backbone.multiple))
+    side = side // backbone.multiple * backbone.multiple
+    means = []
+    for strength, picture in known:
+        rgb = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1) / 255
+        latent = backbone.encode(resize(rgb, (side, side))[None])
+        means.append(strength / total * latent.mean((-2, -1), keepdim=True))
+    return torch.stack(means).sum(0)
 
 
 def adain(x: Tensor, share: Tensor, style: Tensor, area: Tensor) -> Tensor:
